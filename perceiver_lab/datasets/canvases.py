@@ -1,0 +1,137 @@
+"""Real digits composed with real photos: the large canvases (50,176 pixels after cropping).
+
+Both the digit and the two textures are real; that they meet in one picture is our doing, so a lesson that shows
+these canvases must call them composed. Everything is a pure function of its arguments and of `rng`: NumPy integer
+arithmetic and Pillow's fixed-point resizing, so that two machines draw the same bytes.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+CANVAS_SIZE = 240  # a training crop of 224 then moves the digit by up to 8 pixels either way
+IMAGE_SIZE = 224  # 224 * 224 = 50,176 pixels, the input of the ImageNet Perceiver
+DIGIT_SIZE = 168  # a 28-pixel digit tile drawn six times as large; the strokes fill about 120 pixels of it
+
+Photo = UInt8[np.ndarray, "height width 3"]
+
+
+def large_digit(
+    digit: UInt8[np.ndarray, "28 28"], photos: Sequence[Photo], rng: np.random.Generator
+) -> UInt8[np.ndarray, "240 240 3"]:
+    """Draw one digit large, near the centre, in photo texture on photo background.
+
+    Half of the digits are brighter than their background and half darker; tint, contrast and texture vary.
+    The brightness of digit and background stay in bands that do not meet, so that the digit is always legible.
+
+    Args:
+      digit: ink of one 28 x 28 tile, uint8, 0 = paper and 255 = ink.
+      photos: at least one RGB photo, uint8, each side at least 96 pixels.
+      rng: the only source of chance. Give each example its own: `np.random.default_rng([seed, stream, index])`.
+
+    Returns:
+      The canvas, (240, 240, 3) uint8. The digit's tile is 158 to 178 pixels large and off the centre by up to 4.
+
+    Raises:
+      ValueError: a digit or photo of another shape, type or size.
+    """
+    _check(digit, photos)
+    size = int(rng.integers(DIGIT_SIZE - 10, DIGIT_SIZE + 11))
+    middle = (CANVAS_SIZE - size) // 2
+    top, left = (int(middle + rng.integers(-4, 5)) for _ in range(2))
+    return _compose(digit, photos, CANVAS_SIZE, (top, left, size), rng)[0]
+
+
+def cluttered_digit(
+    digit: UInt8[np.ndarray, "28 28"], photos: Sequence[Photo], rng: np.random.Generator
+) -> tuple[UInt8[np.ndarray, "224 224 3"], UInt8[np.ndarray, "224 224"]]:
+    """Draw one digit at a random place and scale, in photo texture on photo background.
+
+    Args:
+      digit: ink of one 28 x 28 tile, uint8, 0 = paper and 255 = ink.
+      photos: at least one RGB photo, uint8, each side at least 96 pixels.
+      rng: the only source of chance, one per example.
+
+    Returns:
+      The image (224, 224, 3) uint8, and its mask (224, 224) uint8: 1 where the digit covers at least half of the
+      pixel, else 0. The digit's tile is 56 to 168 pixels large and lies wholly inside the image.
+
+    Raises:
+      ValueError: a digit or photo of another shape, type or size.
+    """
+    _check(digit, photos)
+    size = int(rng.integers(56, DIGIT_SIZE + 1))
+    top, left = (int(rng.integers(0, IMAGE_SIZE - size + 1)) for _ in range(2))
+    image, cover = _compose(digit, photos, IMAGE_SIZE, (top, left, size), rng)
+    return image, (cover >= 128).astype(np.uint8)
+
+
+def _compose(digit, photos, side, place, rng):
+    """Blend a textured digit into a textured background: ((side, side, 3) uint8, cover (side, side) uint8)."""
+    top, left, size = place
+    # Two brightness levels at least 80 apart. A texture leaves its level by at most 0.38 of the gap (_texture), so
+    # that the two bands do not meet.
+    gap = int(rng.integers(80, 141))
+    dark = int(rng.integers(30, 226 - gap))
+    levels = (dark, dark + gap) if rng.integers(2) else (dark + gap, dark)
+    image = _texture(photos, side, levels[0], 0.38 * gap, rng)
+    ink = _texture(photos, size, levels[1], 0.38 * gap, rng).astype(np.uint16)
+    tile = image[top : top + size, left : left + size]
+    glyph = _enlarge(digit, size)
+    alpha = glyph.astype(np.uint16)[..., None]
+    alpha += alpha >> 7  # 0..256, so that the division below is a shift
+    tile[...] = (tile * (256 - alpha) + ink * alpha + 128) >> 8
+    cover = np.zeros((side, side), np.uint8)
+    cover[top : top + size, left : left + size] = glyph
+    return image, cover
+
+
+def _enlarge(digit, size):
+    """Enlarge a tile smoothly, and sharpen the grey ramp of the blow-up back to a stroke with a soft edge."""
+    large = np.asarray(Image.fromarray(digit).resize((size, size), Image.Resampling.BICUBIC)).astype(np.int16)
+    return np.clip((large - 64) * 2, 0, 255).astype(np.uint8)
+
+
+def _texture(photos, side, level, reach, rng):
+    """A photo crop with brightness `level` +- `reach`, its own colours weakened, and a tint: (side, side, 3) uint8."""
+    crop = _random_crop(photos, side, rng)
+    red, green, blue = (crop[..., channel].astype(np.uint16) for channel in range(3))
+    luma = ((77 * red + 150 * green + 29 * blue) >> 8).astype(np.int16)
+    detail = luma - np.int16(int(luma.sum(dtype=np.int64)) // luma.size)
+    # Flat crops gain contrast and harsh ones lose it: the reach is two or three standard deviations of the crop.
+    deviation = max(4.0, float(np.sqrt(np.square(detail, dtype=np.int32).sum(dtype=np.int64) / detail.size)))
+    strength = np.float32(min(2.0, reach * rng.uniform(0.35, 0.6) / deviation))
+    brightness = np.clip(np.rint(detail * strength), -reach, reach).astype(np.int16) + np.int16(level)
+    tint = rng.integers(-45, 46, 3)
+    tint -= (77 * tint[0] + 150 * tint[1] + 29 * tint[2]) >> 8  # colour only: the brightness stays
+    colour = (crop - luma[..., None]) >> 1
+    return np.clip(colour + brightness[..., None] + tint.astype(np.int16), 0, 255).astype(np.uint8)
+
+
+def _random_crop(photos, side, rng):
+    """A square crop of a random photo, place and zoom, mirrored or not, resized to `side` x `side`."""
+    photo = photos[int(rng.integers(len(photos)))]
+    extent = int(rng.integers(96, min(*photo.shape[:2], 2 * side) + 1))
+    top, left = (int(rng.integers(0, length - extent + 1)) for length in photo.shape[:2])
+    crop = photo[top : top + extent, left : left + extent]
+    if rng.integers(2):
+        crop = crop[:, ::-1]
+    return np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BILINEAR))
+
+
+def _check(digit, photos):
+    if getattr(digit, "shape", None) != (28, 28) or digit.dtype != np.uint8:
+        raise ValueError(
+            f"digit must be a (28, 28) uint8 array, ink 255 on paper 0; got {getattr(digit, 'dtype', type(digit))} "
+            f"of shape {getattr(digit, 'shape', None)}. Take it from the 'image' of mnist_small with [..., 0]."
+        )
+    if not len(photos):
+        raise ValueError("photos is empty: give at least one (height, width, 3) uint8 photo, each side 96 or more.")
+    for number, photo in enumerate(photos):
+        if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8 or min(photo.shape[:2]) < 96:
+            raise ValueError(
+                f"photos[{number}] is {photo.dtype} of shape {photo.shape}; expected (height, width, 3) uint8 with "
+                "each side at least 96 pixels. A grey photo becomes one by np.repeat(grey[..., None], 3, axis=-1)."
+            )
