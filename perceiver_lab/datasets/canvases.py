@@ -1,8 +1,8 @@
 """Real digits composed with real photos: the large canvases (50,176 pixels after cropping).
 
 Both the digit and the two textures are real; that they meet in one picture is our doing, so a lesson that shows
-these canvases must call them composed. Everything is a pure function of its arguments and of `rng`: NumPy integer
-arithmetic and Pillow's fixed-point resizing, so that two machines draw the same bytes.
+these canvases must call them composed. Everything is a pure function of its arguments and of `rng`, in Pillow's integer
+arithmetic, so that two machines draw the same bytes.
 """
 
 from collections.abc import Sequence
@@ -77,37 +77,38 @@ def _compose(digit, photos, side, place, rng):
     dark = int(rng.integers(30, 226 - gap))
     levels = (dark, dark + gap) if rng.integers(2) else (dark + gap, dark)
     image = _texture(photos, side, levels[0], 0.38 * gap, rng)
-    ink = _texture(photos, size, levels[1], 0.38 * gap, rng).astype(np.uint16)
-    tile = image[top : top + size, left : left + size]
+    ink = _texture(photos, size, levels[1], 0.38 * gap, rng)
     glyph = _enlarge(digit, size)
-    alpha = glyph.astype(np.uint16)[..., None]
-    alpha += alpha >> 7  # 0..256, so that the division below is a shift
-    tile[...] = (tile * (256 - alpha) + ink * alpha + 128) >> 8
-    cover = np.zeros((side, side), np.uint8)
-    cover[top : top + size, left : left + size] = glyph
-    return image, cover
+    image.paste(ink, (left, top), glyph)
+    cover = Image.new("L", (side, side))
+    cover.paste(glyph, (left, top))
+    return np.array(image), np.array(cover)
 
 
 def _enlarge(digit, size):
     """Enlarge a tile smoothly, and sharpen the grey ramp of the blow-up back to a stroke with a soft edge."""
-    large = np.asarray(Image.fromarray(digit).resize((size, size), Image.Resampling.BICUBIC)).astype(np.int16)
-    return np.clip((large - 64) * 2, 0, 255).astype(np.uint8)
+    large = Image.fromarray(digit).resize((size, size), Image.Resampling.BICUBIC)
+    return large.point([min(max(2 * (grey - 64), 0), 255) for grey in range(256)])
 
 
 def _texture(photos, side, level, reach, rng):
-    """A photo crop with brightness `level` +- `reach`, its own colours weakened, and a tint: (side, side, 3) uint8."""
-    crop = _random_crop(photos, side, rng)
-    red, green, blue = (crop[..., channel].astype(np.uint16) for channel in range(3))
-    luma = ((77 * red + 150 * green + 29 * blue) >> 8).astype(np.int16)
-    detail = luma - np.int16(int(luma.sum(dtype=np.int64)) // luma.size)
+    """A photo crop with brightness `level` +- `reach`, its own colours weakened, and a tint: an RGB Pillow image."""
+    luma, *chroma = _random_crop(photos, side, rng).convert("YCbCr").split()
+    grey, counts = np.arange(256), np.array(luma.histogram())
+    detail = grey - int((grey * counts).sum()) // counts.sum()
     # Flat crops gain contrast and harsh ones lose it: the reach is two or three standard deviations of the crop.
-    deviation = max(4.0, float(np.sqrt(np.square(detail, dtype=np.int32).sum(dtype=np.int64) / detail.size)))
-    strength = np.float32(min(2.0, reach * rng.uniform(0.35, 0.6) / deviation))
-    brightness = np.clip(np.rint(detail * strength), -reach, reach).astype(np.int16) + np.int16(level)
-    tint = rng.integers(-45, 46, 3)
-    tint -= (77 * tint[0] + 150 * tint[1] + 29 * tint[2]) >> 8  # colour only: the brightness stays
-    colour = (crop - luma[..., None]) >> 1
-    return np.clip(colour + brightness[..., None] + tint.astype(np.int16), 0, 255).astype(np.uint8)
+    deviation = max(4.0, float(np.sqrt((detail**2 * counts).sum() / counts.sum())))
+    strength = min(2.0, reach * rng.uniform(0.35, 0.6) / deviation)
+    bright = level + np.clip(np.rint(detail * strength), -reach, reach)
+    tints = rng.integers(-32, 33, 2)  # colour only: the brightness stays
+    channels = [luma.point(_table(bright))]
+    channels += [one.point(_table(128 + tint + (grey - 128) // 2)) for one, tint in zip(chroma, tints, strict=True)]
+    return Image.merge("YCbCr", channels).convert("RGB")
+
+
+def _table(values):
+    """A look-up table for Pillow's `point`: 256 whole numbers from 0 to 255."""
+    return np.clip(values, 0, 255).astype(int).tolist()
 
 
 def _random_crop(photos, side, rng):
@@ -118,7 +119,7 @@ def _random_crop(photos, side, rng):
     crop = photo[top : top + extent, left : left + extent]
     if rng.integers(2):
         crop = crop[:, ::-1]
-    return np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BILINEAR))
+    return Image.fromarray(crop).resize((side, side), Image.Resampling.BILINEAR)
 
 
 def _check(digit, photos):
