@@ -1,0 +1,148 @@
+"""One call for every data set: `load(name, split)`."""
+
+import difflib
+import functools
+import hashlib
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perceiver_lab.datasets.paths import cache_root
+from perceiver_lab.datasets.prepare import prepare, verify
+from perceiver_lab.datasets.stock import prepare_stock
+
+# sha256 over the records of every split as they are stored, in order. Part of the fingerprint of what was trained on
+# a set; the tests prepare each set and compare.
+CONTENT_SHA256 = {
+    "digits": "@",
+    "mnist_small": "@",
+    "large_digits": "@",
+    "cluttered_digits": "@",
+    "cluttered_digits/test_1000": "@",
+    "photos": "@",
+}
+
+
+def names() -> tuple[str, ...]:
+    """The data sets that need no network, in the order of the lessons."""
+    return tuple(CONTENT_SHA256)
+
+
+def data_hash(name: str) -> str:
+    """The pinned sha256 of an offline set's records, for fingerprints. Reads and prepares nothing.
+
+    Raises:
+      ValueError: not an offline set.
+    """
+    if name not in CONTENT_SHA256:
+        raise ValueError(f"{name!r} has no pinned content; the offline sets are {', '.join(names())}.")
+    return CONTENT_SHA256[name]
+
+
+def load(name: str, split: str, *, data_dir: str | os.PathLike | None = None) -> Any:
+    """Open a data set for random access, preparing it first if this has not been done yet.
+
+    Args:
+      name: an offline set (`names()`), or any TFDS set by its TFDS name, such as "mnist", "cifar10" or
+        "imagenet2012", for those who are online.
+      split: "train", "test", ..., or a part of one in TFDS's notation: "train[:100]".
+      data_dir: where prepared sets lie; by default `cache_root()`.
+
+    Returns:
+      A sequence of records: `len(source)`, `source[i]` -> dict of NumPy arrays. `source.dataset_info` has
+      description, licence and features.
+
+    Raises:
+      ValueError: unknown set or split, or files in the set's place that are corrupt or foreign.
+      OSError: the folder cannot be written to; ConnectionError: not prepared and no network; FileNotFoundError:
+        the set wants files fetched by hand.
+      ModuleNotFoundError: preparing a stock set without TensorFlow.
+    """
+    folder = Path(data_dir).expanduser().absolute() if data_dir is not None else cache_root()
+    builder = _open_own(name, folder) if name in CONTENT_SHA256 else _open_stock(name, folder)
+    try:
+        return builder.as_data_source(split=split)
+    except (KeyError, ValueError, AssertionError) as error:
+        splits = ", ".join(repr(known) for known in builder.info.splits)
+        raise ValueError(
+            f"{name!r} has no split {split!r}; it has {splits}. A part of a split is written like 'train[:100]'."
+        ) from error
+
+
+def arrays(name: str, split: str, *, data_dir: str | os.PathLike | None = None) -> dict[str, np.ndarray]:
+    """A whole small set in memory: each feature of `load(name, split)` stacked along a new first axis.
+
+    Returns:
+      For "digits": {"image": (n, 8, 8, 1) uint8, "label": (n,) int64}. Row i is record i.
+
+    Raises:
+      ValueError: records of different shapes (photos); otherwise as `load`.
+    """
+    records = list(load(name, split, data_dir=data_dir))
+    stacked = {}
+    for key in records[0]:
+        values = [np.asarray(record[key]) for record in records]
+        if len({value.shape for value in values}) > 1:
+            raise ValueError(
+                f"The records of {name!r} differ in the shape of {key!r}, so they cannot be stacked into one array. "
+                f"Take them one by one from load({name!r}, {split!r})."
+            )
+        stacked[key] = np.stack(values)
+    return stacked
+
+
+def content_sha256(name: str, *, data_dir: str | os.PathLike | None = None) -> str:
+    """The sha256 over the stored records of all splits of an offline set, in order (see `data_hash`)."""
+    splits = load(name, "train", data_dir=data_dir).dataset_info.splits
+    digest = hashlib.sha256()
+    for split in sorted(splits):
+        source = load(name, split, data_dir=data_dir).data_source
+        for index in range(len(source)):
+            digest.update(source[index])
+    return digest.hexdigest()
+
+
+def _open_own(name, folder):
+    _import_tfds().disable_progress_bar()  # ours has its own
+    from perceiver_lab.datasets.builders import BUILDERS
+
+    base, _, config = name.partition("/")
+
+    def make_builder(data_dir):
+        options = {"config": config} if config else {}
+        return BUILDERS[base](data_dir=data_dir, file_format="array_record", **options)
+
+    prepare(make_builder, folder, name.replace("/", "-"))
+    builder = make_builder(folder)
+    verify(Path(builder.data_path))
+    return builder
+
+
+def _open_stock(name, folder):
+    tfds = _import_tfds()
+    known = tfds.list_builders(with_community_datasets=False)
+    if name.split("/")[0] not in known:
+        near = difflib.get_close_matches(name, [*names(), *known], n=3)
+        hint = f" Did you mean {' or '.join(repr(one) for one in near)}?" if near else ""
+        raise ValueError(
+            f"There is no data set {name!r}.{hint} Offline there are {', '.join(names())}; online, also the "
+            f"{len(known)} sets of tensorflow_datasets by their names, such as mnist, cifar10 and imagenet2012."
+        )
+    tfds.enable_progress_bar()
+    builder = tfds.builder(name, data_dir=folder, file_format="array_record", try_gcs=False)
+    if not builder.is_prepared():
+        prepare_stock(builder, name, folder)
+    return builder
+
+
+@functools.cache
+def _import_tfds():
+    """TensorFlow Datasets, with two of its remarks left out that tell a learner nothing."""
+    import tensorflow_datasets as tfds
+
+    remarks = ("OpenCV is not installed", "Variant folder")
+    logging.getLogger("absl").addFilter(lambda record: not str(record.msg).startswith(remarks))
+    return tfds
