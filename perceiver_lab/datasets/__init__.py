@@ -1,0 +1,36 @@
+"""Data sets by name, and the way from their records to batches. Nothing heavy is imported before a set is opened.
+
+`load(name, split)` gives records, `arrays(name, split)` a whole set in memory, `pipeline(name, ...)` an endless,
+resumable stream of batches, changed on the way by what is in `transforms`.
+"""
+
+from perceiver_lab.datasets.loading import arrays, content_sha256, data_hash, load, names
+from perceiver_lab.datasets.paths import cache_root, data_root
+from perceiver_lab.datasets.pipeline import pipeline
+from perceiver_lab.datasets.transforms import (
+    center_crop,
+    permute_pixels,
+    pixel_positions,
+    random_crop,
+    random_shift,
+    sample_pixels,
+    to_float,
+)
+
+__all__ = [
+    "arrays",
+    "cache_root",
+    "center_crop",
+    "content_sha256",
+    "data_hash",
+    "data_root",
+    "load",
+    "names",
+    "permute_pixels",
+    "pipeline",
+    "pixel_positions",
+    "random_crop",
+    "random_shift",
+    "sample_pixels",
+    "to_float",
+]

@@ -75,6 +75,8 @@ def prepare(make_builder: Callable[[Path], Any], folder: Path, name: str) -> Non
             (built / MANIFEST).write_text(json.dumps({"files": _digests(built)}, indent=1))
             final.parent.mkdir(parents=True, exist_ok=True)
             os.replace(built, final)
+        except FileNotFoundError:
+            raise  # shipped data or a package is missing, and the message says which: no matter of room
         except OSError as error:
             raise OSError(
                 f"Preparing {name!r} in {folder} failed: {error}. Make room there, or choose another folder with the "

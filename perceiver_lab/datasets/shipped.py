@@ -143,7 +143,7 @@ def small_digits() -> tuple[UInt8[np.ndarray, "n 8 8"], Int[np.ndarray, " n"]]:
     """scikit-learn's 1,797 digits of 8 x 8 pixels (the test part of UCI's optdigits, CC BY 4.0).
 
     Returns:
-      Ink (1797, 8, 8) uint8, the original levels 0..16 spread over 0..255, and the labels (1797,) int64.
+      Ink (1797, 8, 8) uint8 at its original levels, 0 = paper to 16 = ink, and the labels (1797,) int64.
 
     Raises:
       FileNotFoundError: scikit-learn is not installed.
@@ -156,7 +156,7 @@ def small_digits() -> tuple[UInt8[np.ndarray, "n 8 8"], Int[np.ndarray, " n"]]:
         raise ValueError(f"{path} is not a readable gzip file ({error}). Reinstall scikit-learn.") from error
     _check(text, path, SMALL_DIGITS_SHA256, "Reinstall scikit-learn")
     table = np.loadtxt(io.BytesIO(text), delimiter=",").astype(np.int64)
-    return ((table[:, :64] * 255 + 8) // 16).astype(np.uint8).reshape(-1, 8, 8), table[:, 64]
+    return table[:, :64].astype(np.uint8).reshape(-1, 8, 8), table[:, 64]
 
 
 def photos() -> list[UInt8[np.ndarray, "height width 3"]]:
