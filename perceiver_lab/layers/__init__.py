@@ -1,0 +1,26 @@
+"""Flax modules: attention, MLP, blocks, stacks, position encodings, convolutions."""
+
+from perceiver_lab.layers.attention import Attention, layer_norm
+from perceiver_lab.layers.blocks import CrossAttentionBlock, SelfAttentionBlock
+from perceiver_lab.layers.conv import BatchNorm, ConvDownsample
+from perceiver_lab.layers.mlp import MLP
+from perceiver_lab.layers.positions import FourierPositions, LearnedPositions, ProjectedPositions
+from perceiver_lab.layers.recording import AttentionMap, labelled, record_attention
+from perceiver_lab.layers.stack import SelfAttentionStack
+
+__all__ = [
+    "MLP",
+    "Attention",
+    "AttentionMap",
+    "BatchNorm",
+    "ConvDownsample",
+    "CrossAttentionBlock",
+    "FourierPositions",
+    "LearnedPositions",
+    "ProjectedPositions",
+    "SelfAttentionBlock",
+    "SelfAttentionStack",
+    "labelled",
+    "layer_norm",
+    "record_attention",
+]

@@ -1,0 +1,26 @@
+"""Pure functions on arrays: attention, masks, positions, patches."""
+
+from perceiver_lab.ops.attention import attend, attention_weights
+from perceiver_lab.ops.cross import CrossParams, choose_form, cross_attend, multiply_adds
+from perceiver_lab.ops.masks import check_mask, input_mask, query_mask
+from perceiver_lab.ops.patches import depth_to_space, extract_patches, space_to_depth
+from perceiver_lab.ops.positions import crop_coordinates, fourier_features, grid_coordinates, num_fourier_features
+
+__all__ = [
+    "CrossParams",
+    "attend",
+    "attention_weights",
+    "check_mask",
+    "choose_form",
+    "crop_coordinates",
+    "cross_attend",
+    "depth_to_space",
+    "extract_patches",
+    "fourier_features",
+    "grid_coordinates",
+    "input_mask",
+    "multiply_adds",
+    "num_fourier_features",
+    "query_mask",
+    "space_to_depth",
+]

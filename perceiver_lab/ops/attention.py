@@ -1,0 +1,173 @@
+"""Attention as a pure function: `attend`, and the weights it uses.
+
+Letters: b batch, n query index, m key index, h head, d width of a head's queries and keys, e width of its values.
+A mask says who *may* attend: True = may. A query that may attend to nothing gets zeros.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+MASKED = -1e30  # finite, so that a fully masked row gives numbers that can be wiped, not NaN
+IMPLEMENTATIONS = ("auto", "einsum", "xla", "cudnn", "chunked")
+_CHUNKED_FROM = 2**27  # scores; beyond 512 MiB of them in float32 the running softmax is worth its loop
+
+
+def attention_weights(
+    q: Float[Array, "b n h d"],
+    k: Float[Array, "b m h d"],
+    *,
+    mask: Bool[Array, "b n m"] | None = None,
+    scale: float | None = None,
+) -> Float[Array, "b h n m"]:
+    """softmax(q k^T * scale) over the keys, in float32 (2107.14795, appendix E; the softmax of 1706.03762, eq. 1).
+
+    Args:
+      q: queries.
+      k: keys.
+      mask: True where query n may attend to key m.
+      scale: factor on the scores; by default 1 / sqrt(d).
+
+    Returns:
+      Weights in float32. A row sums to one, or to zero if its query may attend to nothing.
+    """
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    scores = jnp.einsum("bnhd,bmhd->bhnm", q, k, preferred_element_type=jnp.float32) * scale
+    if mask is None:
+        return jax.nn.softmax(scores, axis=-1)
+    allowed = mask[:, None]
+    weights = jax.nn.softmax(jnp.where(allowed, scores, MASKED), axis=-1)
+    return jnp.where(allowed.any(axis=-1, keepdims=True), weights, 0.0)
+
+
+def attend(
+    q: Float[Array, "b n h d"],
+    k: Float[Array, "b m h d"],
+    v: Float[Array, "b m h e"],
+    *,
+    mask: Bool[Array, "b n m"] | None = None,
+    scale: float | None = None,
+    impl: str = "auto",
+) -> Float[Array, "b n h e"]:
+    """Each query's average of the values, weighted by `attention_weights`.
+
+    Args:
+      q: queries.
+      k: keys.
+      v: values.
+      mask: True where query n may attend to key m.
+      scale: factor on the scores; by default 1 / sqrt(d).
+      impl: "einsum", the definition; "xla", JAX's own; "cudnn", JAX's own on an NVIDIA GPU (half precision);
+        "chunked", which never holds all n x m scores; "auto", which takes "xla" until the scores get large.
+
+    Returns:
+      One row of values per query; zeros for a query that may attend to nothing.
+
+    Raises:
+      ValueError: unknown `impl`, or shapes that do not fit together.
+    """
+    _check(q, k, v, mask, impl)
+    if impl == "auto":
+        impl = "chunked" if q.shape[0] * q.shape[2] * q.shape[1] * k.shape[1] > _CHUNKED_FROM else "xla"
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    if impl == "einsum":
+        weights = attention_weights(q, k, mask=mask, scale=scale)
+        return jnp.einsum("bhnm,bmhe->bnhe", weights.astype(v.dtype), v)
+    if impl == "chunked":
+        return _attend_chunked(q, k, v, mask, scale)
+    return _attend_jax(q, k, v, mask, scale, impl)
+
+
+def _attend_jax(q, k, v, mask, scale, impl):
+    if q.shape[-1] != v.shape[-1]:  # jax.nn.dot_product_attention wants one width
+        width = max(q.shape[-1], v.shape[-1])
+        q, k, padded = (jnp.pad(x, [(0, 0)] * 3 + [(0, width - x.shape[-1])]) for x in (q, k, v))
+        return _attend_jax(q, k, padded, mask, scale, impl)[..., : v.shape[-1]]
+    allowed = None if mask is None else mask[:, None]
+    out = jax.nn.dot_product_attention(q, k, v, mask=allowed, scale=scale, implementation=impl)
+    return out if mask is None else jnp.where(mask.any(axis=-1)[..., None, None], out, 0.0)
+
+
+def _attend_chunked(q, k, v, mask, scale):
+    b, n, h, _ = q.shape
+    queries = q * scale
+
+    def read(k, v, mask):
+        scores = jnp.einsum("bnhd,bmhd->bhnm", queries, k, preferred_element_type=jnp.float32)
+        if mask is not None:
+            scores = jnp.where(mask[:, None], scores, MASKED)
+        return scores, lambda weights: jnp.einsum("bhnm,bmhe->bhne", weights.astype(v.dtype), v)
+
+    chunk = default_chunk(h * n)
+    keyed = (k, v) if mask is None else (k, v, jnp.moveaxis(mask, 2, 1))
+
+    def read_chunk(k, v, mask=None):
+        return read(k, v, None if mask is None else jnp.moveaxis(mask, 1, 2))
+
+    out = running_softmax(read_chunk, keyed, (b, h, n), v.shape[-1], chunk)
+    return jnp.moveaxis(out, 1, 2).astype(v.dtype)
+
+
+def default_chunk(num_rows: int) -> int:
+    """How many inputs to read at once: about 2**19 scores, in steps of 64, so that they stay in the cache."""
+    return max(64, 2**19 // num_rows // 64 * 64)
+
+
+def running_softmax(read, arrays, rows: tuple[int, ...], width: int, chunk: int):
+    """Softmax-weighted sums over inputs that are read chunk by chunk: exact, in memory that does not grow with m.
+
+    The sums are kept relative to the largest score so far and faded whenever a larger one comes (1805.02867).
+
+    Args:
+      read: chunks of `arrays` -> (scores (*rows, chunk) float32, weights -> weighted sum (*rows, width)).
+      arrays: each (b, m, ...); m is cut into chunks.
+      rows: shape of the scores without their last axis.
+      width: channels of the weighted sum.
+      chunk: inputs per step.
+
+    Returns:
+      (*rows, width) float32; zeros where every score is `MASKED`.
+    """
+    num_inputs = arrays[0].shape[1]
+    chunk = min(chunk, num_inputs)
+    num_chunks = -(-num_inputs // chunk)
+
+    @functools.partial(jax.checkpoint, prevent_cse=False)
+    def step(carry, number):
+        total, peak, mass = carry
+        # The last chunk is moved back to end with the inputs (no padded copy of them); what it overlaps is masked.
+        start = jnp.minimum(number * chunk, num_inputs - chunk)
+        fresh = start + jnp.arange(chunk) >= number * chunk
+        scores, weigh = read(*(jax.lax.dynamic_slice_in_dim(x, start, chunk, axis=1) for x in arrays))
+        scores = jnp.where(jax.lax.broadcast_in_dim(fresh, scores.shape, (scores.ndim - 1,)), scores, MASKED)
+        new_peak = jax.lax.stop_gradient(jnp.maximum(peak, scores.max(axis=-1, keepdims=True)))
+        weights, fade = jnp.exp(scores - new_peak), jnp.exp(peak - new_peak)
+        return (total * fade + weigh(weights), new_peak, mass * fade + weights.sum(axis=-1, keepdims=True)), None
+
+    start = (jnp.zeros((*rows, width)), jnp.full((*rows, 1), MASKED), jnp.zeros((*rows, 1)))
+    (total, peak, mass), _ = jax.lax.scan(step, start, jnp.arange(num_chunks))
+    return jnp.where(peak > MASKED, total / mass, 0.0)
+
+
+def _check(q, k, v, mask, impl):
+    if impl not in IMPLEMENTATIONS:
+        raise ValueError(f"impl={impl!r} is unknown; choose one of {', '.join(map(repr, IMPLEMENTATIONS))}.")
+    if q.ndim != 4 or k.ndim != 4 or v.ndim != 4:
+        raise ValueError(
+            f"attend wants q (b, n, h, d), k (b, m, h, d) and v (b, m, h, e); got shapes {q.shape}, {k.shape} and "
+            f"{v.shape}. Split the channels into heads first: x.reshape(b, length, heads, -1)."
+        )
+    if q.shape[0] != k.shape[0] or q.shape[2:] != k.shape[2:] or k.shape[:3] != v.shape[:3]:
+        raise ValueError(
+            f"q {q.shape}, k {k.shape} and v {v.shape} do not fit together: batch and heads must be equal in all "
+            "three, the width in q and k, the length in k and v."
+        )
+    if k.shape[1] == 0:
+        raise ValueError("There is nothing to attend to: k and v have length 0. Give at least one input.")
+    if mask is not None and mask.shape != (q.shape[0], q.shape[1], k.shape[1]):
+        raise ValueError(
+            f"mask must be (b, n, m) = {(q.shape[0], q.shape[1], k.shape[1])}, True where query n may attend to key m; "
+            f"got {mask.shape}."
+        )

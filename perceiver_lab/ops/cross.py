@@ -1,0 +1,184 @@
+"""Cross-attention from few latents to very many inputs, with the inputs' LayerNorm and projections inside.
+
+Written out, with x_hat the normalised inputs, g and o the norm's scale and bias:
+
+    x = x_hat * g + o        k = x W_k + b_k        v = x W_v + b_v        context = softmax(q k^T / sqrt(d)) v
+
+Four forms compute it. *Plain* does just that, and holds keys, values and scores of all m inputs. *Chunked* walks over
+the inputs with a running softmax, so that its memory does not grow with m. *Folded* uses that matrix products may be
+regrouped: with few latents it is cheaper to carry W_k and W_v over to the latents' side than to project m inputs,
+
+    q k^T   = ((q W_k^T) * g) x_hat^T + one constant per query, which the softmax ignores
+    context = ((P x_hat) * g + o) W_v + b_v, because each row of P sums to one
+
+which is the same algebra in another order, not an approximation. *Folded and chunked* does both.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from perceiver_lab.ops.attention import MASKED, attend, attention_weights, default_chunk, running_softmax
+
+FORMS = ("auto", "plain", "chunked", "folded", "folded_chunked")
+LAYER_NORM_EPSILON = 1e-5
+_CHUNKED_FROM = 2**20  # scores per example; below, one pass is faster than a loop
+
+
+class CrossParams(NamedTuple):
+    """What the inputs go through on their way to keys and values. c input channels, k and v all heads' widths."""
+
+    norm_scale: Float[Array, " c"]
+    norm_bias: Float[Array, " c"]
+    key_kernel: Float[Array, "c k"]
+    key_bias: Float[Array, " k"]
+    value_kernel: Float[Array, "c v"]
+    value_bias: Float[Array, " v"]
+
+
+def cross_attend(
+    q: Float[Array, "b n h d"],
+    inputs: Float[Array, "b m c"],
+    params: CrossParams,
+    *,
+    mask: Bool[Array, "b n m"] | None = None,
+    form: str = "auto",
+    chunk: int | None = None,
+) -> Float[Array, "b n h e"]:
+    """Let projected queries attend to inputs that are neither normalised nor projected yet.
+
+    Args:
+      q: queries, already projected and split into heads.
+      inputs: the input array as it comes.
+      params: norm and projections of the inputs.
+      mask: True where query n may attend to input m.
+      form: "plain", "chunked", "folded" or "folded_chunked", equal up to rounding; "auto" takes `choose_form`.
+      chunk: inputs per step of the chunked forms; by default so many that the scores of a step stay in the cache.
+
+    Returns:
+      The context before the output projection; zeros for a query that may attend to nothing.
+
+    Raises:
+      ValueError: unknown `form`.
+    """
+    if form not in FORMS:
+        raise ValueError(f"form={form!r} is unknown; choose one of {', '.join(map(repr, FORMS))}.")
+    b, n, h, d = q.shape
+    if form == "auto":
+        qk_channels, v_channels = params.key_kernel.shape[1], params.value_kernel.shape[1]
+        form = choose_form(n, *inputs.shape[1:], num_heads=h, qk_channels=qk_channels, v_channels=v_channels)
+    if form == "plain":
+        k, v = project(inputs, params, h)
+        return attend(q, k, v, mask=mask, impl="xla")
+    if form == "chunked":
+        return _chunked(q, inputs, params, mask, chunk)
+    queries = _fold_queries(q, params)
+    if form == "folded":
+        rows = _rows(mask, h)
+        weights = attention_weights(queries[:, :, None], normalise(inputs)[:, :, None], mask=rows, scale=1.0)[
+            :, 0
+        ]  # (b, h * n, m)
+        seen = jnp.einsum("bnm,bmc->bnc", weights, normalise(inputs))
+    else:
+        seen = _folded_chunked(queries, inputs, _rows(mask, h), chunk)
+    return _unfold_values(seen.reshape(b, h, n, -1), params, mask)
+
+
+def choose_form(
+    num_latents: int, num_inputs: int, input_channels: int, *, num_heads: int, qk_channels: int, v_channels: int
+) -> str:
+    """The form that needs the fewest multiply-adds, in chunks where the scores outgrow the cache."""
+    counted = multiply_adds(
+        num_latents, num_inputs, input_channels, num_heads=num_heads, qk_channels=qk_channels, v_channels=v_channels
+    )
+    folded = counted["folded"] < counted["plain"]
+    if num_heads * num_latents * num_inputs < _CHUNKED_FROM:
+        return "folded" if folded else "plain"
+    return "folded_chunked" if folded else "chunked"
+
+
+def multiply_adds(
+    num_latents: int, num_inputs: int, input_channels: int, *, num_heads: int, qk_channels: int, v_channels: int
+) -> dict[str, int]:
+    """Multiply-adds per example of the plain and the folded form, output projection not counted.
+
+    Plain: project m inputs, then score and average. Folded: score and average m inputs at width c for every head's
+    latents, and project only the latents. Chunks do not change the count.
+    """
+    n, m, c, widths = num_latents, num_inputs, input_channels, qk_channels + v_channels
+    return {"plain": m * c * widths + n * m * widths, "folded": 2 * num_heads * n * m * c + n * c * widths}
+
+
+def normalise(x: Float[Array, "... c"]) -> Float[Array, "... c"]:
+    """LayerNorm without scale and bias, in float32: zero mean and unit variance over the channels."""
+    x = x.astype(jnp.float32)
+    centred = x - x.mean(axis=-1, keepdims=True)
+    return centred * jax.lax.rsqrt((centred**2).mean(axis=-1, keepdims=True) + LAYER_NORM_EPSILON)
+
+
+def project(
+    inputs: Float[Array, "b m c"], params: CrossParams, num_heads: int
+) -> tuple[Float[Array, "b m h d"], Float[Array, "b m h e"]]:
+    """Keys and values of the inputs, split into heads."""
+    x = normalise(inputs) * _row(params.norm_scale) + _row(params.norm_bias)
+    k = x @ params.key_kernel + _row(params.key_bias)
+    v = x @ params.value_kernel + _row(params.value_bias)
+    return tuple(y.reshape(*y.shape[:2], num_heads, -1) for y in (k, v))
+
+
+def _chunked(q, inputs, params, mask, chunk):
+    b, n, h, d = q.shape
+    queries = q * d**-0.5
+
+    def read(inputs, mask=None):
+        k, v = project(inputs, params, h)
+        scores = jnp.einsum("bnhd,bmhd->bhnm", queries, k)
+        if mask is not None:
+            scores = jnp.where(jnp.moveaxis(mask, 1, 2)[:, None], scores, MASKED)
+        return scores, lambda weights: jnp.einsum("bhnm,bmhe->bhne", weights, v)
+
+    arrays = (inputs,) if mask is None else (inputs, jnp.moveaxis(mask, 2, 1))
+    width = params.value_kernel.shape[1] // h
+    return jnp.moveaxis(running_softmax(read, arrays, (b, h, n), width, chunk or default_chunk(h * n)), 1, 2)
+
+
+def _fold_queries(q, params):
+    """Queries as wide as the inputs, with W_k and the norm's scale inside: (b, h * n, c)."""
+    b, n, h, d = q.shape
+    kernel = params.key_kernel.reshape(-1, h, d)
+    folded = jnp.einsum("bnhd,chd->bhnc", q * d**-0.5, kernel) * params.norm_scale[None, None, None]
+    return folded.reshape(b, h * n, -1)
+
+
+def _folded_chunked(queries, inputs, rows, chunk):
+    def read(inputs, rows=None):
+        x = normalise(inputs)
+        scores = jnp.einsum("bnc,bmc->bnm", queries, x)
+        if rows is not None:
+            scores = jnp.where(jnp.moveaxis(rows, 1, 2), scores, MASKED)
+        return scores, lambda weights: jnp.einsum("bnm,bmc->bnc", weights, x)
+
+    arrays = (inputs,) if rows is None else (inputs, jnp.moveaxis(rows, 2, 1))
+    b, num_rows, c = queries.shape
+    return running_softmax(read, arrays, (b, num_rows), c, chunk or default_chunk(num_rows))
+
+
+def _unfold_values(seen, params, mask):
+    """From what each head's latents saw (b, h, n, c) to their values (b, n, h, e)."""
+    h = seen.shape[1]
+    seen = seen * params.norm_scale[None, None, None] + params.norm_bias[None, None, None]
+    kernel = params.value_kernel.reshape(seen.shape[-1], h, -1)
+    context = jnp.einsum("bhnc,che->bnhe", seen, kernel) + params.value_bias.reshape(1, 1, h, -1)
+    # Rows that sum to zero instead of one: the regrouping above does not hold for them.
+    return context if mask is None else jnp.where(mask.any(axis=-1)[..., None, None], context, 0.0)
+
+
+def _rows(mask, num_heads):
+    """The mask of every head's latents: (b, n, m) -> (b, h * n, m)."""
+    return None if mask is None else jnp.tile(mask, (1, num_heads, 1))
+
+
+def _row(vector):
+    return vector[None, None]
