@@ -39,7 +39,10 @@ class _Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 
 class Digits(_Builder, skip_registration=True):
-    """1,797 real handwritten digits of 8 x 8 pixels, ink 0..16: the first 1,500 for training, the last 297 for testing."""
+    """1,797 real handwritten digits of 8 x 8 pixels with ink 0..16.
+
+    The first 1,500 are for training, the last 297 for testing.
+    """
 
     def _info(self):
         image = tfds.features.Tensor(shape=(8, 8, 1), dtype=np.uint8, encoding="bytes")

@@ -101,9 +101,9 @@ def arrays(name: str, split: str, *, data_dir: str | os.PathLike | None = None) 
 
 
 def content_sha256(name: str, *, data_dir: str | os.PathLike | None = None) -> str:
-    """The sha256 over all records of an offline set, split by split in order, images as the JPEG bytes that are stored.
+    """The sha256 over all records of an offline set, split by split in order, canvases as their JPEG bytes.
 
-    Features are hashed one by one and not as the stored record: versions of protobuf order a record's parts differently.
+    Features are hashed one by one and not as the stored record, whose parts protobuf's versions order differently.
     """
     tfds = _import_tfds()
     builder = _open(name, data_dir)

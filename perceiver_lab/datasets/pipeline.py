@@ -64,7 +64,7 @@ def pipeline(
     _check(batch_size, seed, transforms)
     if isinstance(source, str):
         if split is None:
-            raise ValueError(f"pipeline({source!r}, ...) needs to know which part to read: give split='train' or 'test'.")
+            raise ValueError(f"pipeline({source!r}, ...) needs to know what to read: give split='train' or 'test'.")
         source = load(source, split)
     records, in_memory = _records(source)
 
