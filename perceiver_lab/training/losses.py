@@ -1,0 +1,55 @@
+"""Losses: logits and labels in, one number out."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Real
+
+
+def cross_entropy(
+    logits: Float[Array, "b k"],
+    labels: Int[Array, " b"] | Float[Array, "b k"],
+    *,
+    label_smoothing: float = 0.0,
+    weights: Real[Array, " b"] | None = None,
+) -> Float[Array, ""]:
+    """Softmax cross-entropy, averaged over the batch.
+
+    With smoothing s the target y of K classes becomes (1 - s) y + s / K. Mixed labels (mixup, CutMix) are given as
+    distributions; they are mixed first and smoothed afterwards, as in the release of Perceiver IO.
+
+    Args:
+      logits: unnormalised log-probabilities (B, K).
+      labels: class numbers (B,), or distributions over the classes (B, K).
+      label_smoothing: s in [0, 1).
+      weights: one weight per example (B,), such as 0 for padding; the mean is weighted by them.
+
+    Returns:
+      The mean loss in nats, float32. A class number outside 0..K-1 makes it NaN: inside a compiled step nothing can
+      be raised, and a NaN stops the training loop, which then names the records.
+
+    Raises:
+      ValueError: shapes that do not fit, or s outside [0, 1).
+    """
+    if logits.ndim != 2 or labels.shape not in (logits.shape[:1], logits.shape):
+        raise ValueError(
+            f"cross_entropy got logits {logits.shape} and labels {labels.shape}; expected logits (batch, classes) and "
+            "labels (batch,) or (batch, classes). Reduce the model's output to one row of logits per example first."
+        )
+    if not 0.0 <= label_smoothing < 1.0:
+        raise ValueError(f"label_smoothing must lie in [0, 1), got {label_smoothing}; the papers use 0 or 0.1.")
+    log_probs = jax.nn.log_softmax(logits.astype(jnp.float32))
+    num_classes = logits.shape[-1]
+    if labels.ndim == 1:
+        in_range = (labels >= 0) & (labels < num_classes)
+        hit = jnp.take_along_axis(log_probs, jnp.clip(labels, 0, num_classes - 1)[:, None], axis=-1)[:, 0]
+        hit = jnp.where(in_range, hit, jnp.nan)
+    else:
+        hit = jnp.sum(labels.astype(jnp.float32) * log_probs, axis=-1)
+    losses = -(1.0 - label_smoothing) * hit
+    if label_smoothing:
+        losses = losses - label_smoothing * jnp.mean(log_probs, axis=-1)
+    if weights is None:
+        return jnp.mean(losses)
+    weights = weights.astype(jnp.float32)
+    # where, not a product alone: 0 x NaN of a padded row would be NaN.
+    return jnp.sum(jnp.where(weights == 0, 0.0, losses * weights)) / jnp.sum(weights)
