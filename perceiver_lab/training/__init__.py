@@ -1,0 +1,44 @@
+"""Losses, metrics, optimisers, and the step and loop that train with them. Orbax is imported when a run is saved."""
+
+from perceiver_lab.training import schedules
+from perceiver_lab.training.checkpoints import Checkpoint, Checkpointer, CheckpointError
+from perceiver_lab.training.evaluation import Evaluation, evaluate
+from perceiver_lab.training.forward import classification_loss, forward
+from perceiver_lab.training.history import History
+from perceiver_lab.training.loop import NonFiniteLossError, Training, train
+from perceiver_lab.training.losses import cross_entropy
+from perceiver_lab.training.metrics import Accuracy, accuracy, confusion, top_k_accuracy, wilson_interval
+from perceiver_lab.training.optimizers import OptimizerConfig, adamw, decay_mask, lamb
+from perceiver_lab.training.step import TrainStep, make_train_step
+from perceiver_lab.training.weights import WeightsError, load_weights, read_about, save_weights
+
+__all__ = [
+    "Accuracy",
+    "Checkpoint",
+    "CheckpointError",
+    "Checkpointer",
+    "Evaluation",
+    "History",
+    "NonFiniteLossError",
+    "OptimizerConfig",
+    "TrainStep",
+    "Training",
+    "WeightsError",
+    "accuracy",
+    "adamw",
+    "classification_loss",
+    "confusion",
+    "cross_entropy",
+    "decay_mask",
+    "evaluate",
+    "forward",
+    "lamb",
+    "load_weights",
+    "make_train_step",
+    "read_about",
+    "save_weights",
+    "schedules",
+    "top_k_accuracy",
+    "train",
+    "wilson_interval",
+]

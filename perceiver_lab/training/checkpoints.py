@@ -1,0 +1,264 @@
+"""Checkpoints of a run: all that is needed to go on bit for bit, written all or nothing, checked before use.
+
+A checkpoint is a folder `step_00000120` with the arrays (Orbax) and a manifest: step, data-iterator state,
+fingerprints, the shape and dtype of every array, the sha256 of every file. It is built under another name and moved
+into place in one step, so a run that is killed leaves complete checkpoints and leftovers that are never read.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from perceiver_lab.training.files import file_sha256, json_bytes, make_folder, sealed, unseal, write_atomically
+from perceiver_lab.training.trees import differences, named_leaves, shorten, with_leaves
+
+MARKER = "perceiver_lab_run.json"
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message names it and says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Everything that a run is made of after `step` steps.
+
+    Attributes:
+      step: steps done.
+      params, state, opt_state: as the training step returns them.
+      key: the run's random key; step i uses `fold_in(key, i)`.
+      iterator: `get_state()` of the batches, or None.
+      notes: further values for JSON, such as the seconds spent.
+    """
+
+    step: int
+    params: Any
+    state: Any
+    opt_state: Any
+    key: jax.Array
+    iterator: dict | None = None
+    notes: dict = field(default_factory=dict)
+
+    def arrays(self) -> dict[str, jax.Array]:
+        """All arrays by name: "params/...", "state/...", "opt_state/...", "key"."""
+        trees = {"params": self.params, "state": self.state, "opt_state": self.opt_state}
+        flat = {f"{part}/{name}": leaf for part, tree in trees.items() for name, leaf in named_leaves(tree).items()}
+        return flat | {"key": jax.random.key_data(self.key)}
+
+    def with_arrays(self, arrays: Mapping[str, Any], **changes: Any) -> "Checkpoint":
+        """A checkpoint of the same structure with these arrays."""
+
+        def fill(part):
+            prefix = f"{part}/"
+            own = {name.removeprefix(prefix): leaf for name, leaf in arrays.items() if name.startswith(prefix)}
+            return with_leaves(getattr(self, part), own)
+
+        key = jax.random.wrap_key_data(jnp.asarray(arrays["key"]), impl=jax.random.key_impl(self.key))
+        parts = {part: fill(part) for part in ("params", "state", "opt_state")}
+        return Checkpoint(**parts, key=key, **changes)
+
+
+class Checkpointer:
+    """Saves and restores the checkpoints of one run in one folder.
+
+    Attributes:
+      folder: where they lie.
+      fingerprint: what must be the same for a run to go on, name -> value; here "config", "data" and "code".
+      keep: how many are kept; the oldest is deleted when a newer one is complete.
+    """
+
+    def __init__(self, folder: str | os.PathLike, *, fingerprint: Mapping[str, str], keep: int = 2):
+        if keep < 1:
+            raise ValueError(f"keep must be at least 1, got {keep}: a run without a checkpoint cannot go on.")
+        self.folder = Path(folder).expanduser().absolute()
+        self.fingerprint = dict(fingerprint)
+        self.keep = keep
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Own the folder: make it, refuse foreign ones and a second writer, clear what a killed run left.
+
+        Raises:
+          CheckpointError: the folder holds other things, or another process trains into it.
+          OSError: it cannot be written to.
+        """
+        import fcntl
+
+        make_folder(self.folder)
+        self._check_folder()
+        with open(self.folder / ".lock", "w") as lock:  # the system lets go of it when the process dies
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise CheckpointError(
+                    f"Another process is training into {self.folder}. Wait for it, or choose another folder."
+                ) from error
+            for leftover in self.folder.glob(".saving-*"):
+                shutil.rmtree(leftover)
+            write_atomically(self.folder / MARKER, json_bytes({"format": FORMAT}))
+            yield
+
+    def steps(self) -> list[int]:
+        """The steps of the checkpoints there are, oldest first."""
+        found = []
+        for path in self.folder.glob("step_*"):
+            digits = path.name.removeprefix("step_")
+            if digits.isdigit():
+                found.append(int(digits))
+        return sorted(found)
+
+    def path(self, step: int) -> Path:
+        """The folder of the checkpoint of this step."""
+        return self.folder / f"step_{step:08d}"
+
+    def latest(self) -> Path | None:
+        """The newest checkpoint, or None."""
+        steps = self.steps()
+        return self.path(steps[-1]) if steps else None
+
+    def save(self, checkpoint: Checkpoint) -> Path:
+        """Write a checkpoint; when this returns it is complete and in place.
+
+        Returns:
+          Its folder.
+        """
+        import orbax.checkpoint as ocp
+
+        building = self.folder / f".saving-{checkpoint.step:08d}-{os.getpid()}"
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
+        arrays = {name: np.asarray(leaf) for name, leaf in checkpoint.arrays().items()}
+        with ocp.StandardCheckpointer() as writer:
+            writer.save(building / "arrays", arrays)
+            writer.wait_until_finished()
+        body = {
+            "format": FORMAT,
+            "step": checkpoint.step,
+            "fingerprint": self.fingerprint,
+            "key_impl": str(jax.random.key_impl(checkpoint.key)),
+            "iterator": checkpoint.iterator,
+            "notes": checkpoint.notes,
+            "arrays": {name: [str(array.dtype), list(array.shape)] for name, array in arrays.items()},
+            "files": {str(file.relative_to(building)): file_sha256(file) for file in _files(building)},
+        }
+        write_atomically(building / MANIFEST, sealed(body))
+        final = self.path(checkpoint.step)
+        if final.exists():
+            self._remove(final)
+        os.rename(building, final)
+        for step in self.steps()[: -self.keep]:
+            self._remove(self.path(step))
+        return final
+
+    def restore(self, like: Checkpoint, *, step: int | None = None) -> Checkpoint | None:
+        """Read a checkpoint, after checking all of it; nothing is changed before the last check has passed.
+
+        Args:
+          like: a checkpoint of the new run at its start, which gives structure, shapes and dtypes.
+          step: which one; by default the newest.
+
+        Returns:
+          The checkpoint, or None when there is none yet.
+
+        Raises:
+          CheckpointError: corrupt, foreign, of another configuration, data set or code, or of another model.
+        """
+        self._check_folder()
+        if step is None and not self.steps():
+            return None
+        path = self.latest() if step is None else self.path(step)
+        body = self._verified(path)
+        expected = {name: np.asarray(leaf) for name, leaf in like.arrays().items()}
+        found = {name: jax.ShapeDtypeStruct(shape, np.dtype(dtype)) for name, (dtype, shape) in body["arrays"].items()}
+        wrong = differences(found, expected)
+        if wrong or body["key_impl"] != str(jax.random.key_impl(like.key)):
+            raise CheckpointError(
+                f"The checkpoint {path} is of another model or optimiser: {shorten(wrong) or body['key_impl']}. "
+                "Use the configuration that it was made with, or another folder."
+            )
+        arrays = self._read(path, expected)
+        return like.with_arrays(
+            # Plain uncommitted arrays, as a fresh run has them: the same compiled step serves both.
+            {name: jnp.asarray(array) for name, array in arrays.items()},
+            step=body["step"],
+            iterator=body["iterator"],
+            notes=body["notes"],
+        )
+
+    def _read(self, path, expected):
+        import orbax.checkpoint as ocp
+
+        try:
+            with ocp.StandardCheckpointer() as reader:
+                return reader.restore(path / "arrays", expected)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(self._corrupt(path, f"Orbax cannot read its arrays ({error})")) from error
+
+    def _verified(self, path):
+        """The manifest of a checkpoint whose every file is as it was written and whose fingerprint is this run's."""
+        try:
+            body = unseal((path / MANIFEST).read_bytes())
+        except (OSError, ValueError) as error:
+            raise CheckpointError(self._corrupt(path, f"{MANIFEST} cannot be used: {error}")) from error
+        if body.get("format") != FORMAT:
+            raise CheckpointError(f"{path} has format {body.get('format')}; this version reads format {FORMAT}.")
+        present = {str(file.relative_to(path)) for file in _files(path)} - {MANIFEST}
+        for name, digest in body["files"].items():
+            if name not in present:
+                raise CheckpointError(self._corrupt(path, f"its file {name} is missing"))
+            if file_sha256(path / name) != digest:
+                raise CheckpointError(self._corrupt(path, f"the sha256 of its file {name} is not the one noted"))
+        extra = sorted(present - body["files"].keys())
+        if extra:
+            raise CheckpointError(self._corrupt(path, f"it holds files that are not its own: {shorten(extra)}"))
+        differing = sorted(
+            name
+            for name in self.fingerprint.keys() | body["fingerprint"].keys()
+            if self.fingerprint.get(name) != body["fingerprint"].get(name)
+        )
+        if differing:
+            raise CheckpointError(
+                f"The checkpoint {path} was made with another {' and another '.join(differing)}, so going on from it "
+                "would not give the run that was begun. Go back to what it was made with, or start again: another "
+                "folder, or delete this one."
+            )
+        return body
+
+    def _corrupt(self, path, reason):
+        older = [step for step in self.steps() if self.path(step) != path]
+        remedy = (
+            f"Delete {path}; the run then goes on from {self.path(older[-1]).name}"
+            if older
+            else f"Delete {path}; the run then starts again"
+        )
+        return f"The checkpoint {path} is corrupt or foreign: {reason}. Nothing was loaded. {remedy}."
+
+    def _check_folder(self):
+        if not self.folder.is_dir() or (self.folder / MARKER).is_file():
+            return
+        others = sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
+        if others:
+            raise CheckpointError(
+                f"{self.folder} holds {shorten(others)}, but not the file {MARKER} that marks the folder of a run of "
+                "perceiver_lab. Name an empty or a new folder."
+            )
+
+    def _remove(self, path):
+        """Out of sight in one step, then gone: no half-deleted checkpoint can ever be found."""
+        doomed = self.folder / f".saving-doomed-{path.name}-{os.getpid()}"
+        os.rename(path, doomed)
+        shutil.rmtree(doomed)
+
+
+def _files(folder):
+    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
