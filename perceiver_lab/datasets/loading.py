@@ -53,7 +53,7 @@ def load(name: str, split: str, *, data_dir: str | os.PathLike | None = None) ->
 
     Returns:
       A sequence of records: `len(source)`, `source[i]` -> dict of NumPy arrays, labels as int, text as bytes.
-      `source.dataset_info` has description, licence and features.
+      `source.dataset_info` has description, features and, as `redistribution_info.license`, the licence.
 
     Raises:
       ValueError: unknown set or split, or files in the set's place that are corrupt or foreign.
@@ -65,9 +65,10 @@ def load(name: str, split: str, *, data_dir: str | os.PathLike | None = None) ->
     try:
         return builder.as_data_source(split=split)
     except (KeyError, ValueError, AssertionError) as error:
-        splits = ", ".join(repr(known) for known in builder.info.splits)
+        splits = ", ".join(f"{key!r} ({known.num_examples} records)" for key, known in builder.info.splits.items())
         raise ValueError(
-            f"{name!r} has no split {split!r}; it has {splits}. A part of a split is written like 'train[:100]'."
+            f"There is nothing under the split {split!r} of {name!r}; it has {splits}. A part of a split is written "
+            "like 'train[:100]'."
         ) from error
 
 
@@ -83,8 +84,6 @@ def arrays(name: str, split: str, *, data_dir: str | os.PathLike | None = None) 
       ValueError: records of different shapes (photos); otherwise as `load`.
     """
     source = load(name, split, data_dir=data_dir)
-    if not len(source):
-        raise ValueError(f"{split!r} of {name!r} has no records. Choose another split, or a larger part of it.")
     stacked = {}
     for row in range(len(source)):
         for key, value in source[row].items():
