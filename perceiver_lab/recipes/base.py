@@ -1,0 +1,170 @@
+"""What a recipe is: everything that a result depends on, as values, and the straight line from record to metrics."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+from flax import nnx
+
+from perceiver_lab.datasets import arrays, data_hash, pipeline, to_float
+from perceiver_lab.recipes.fingerprints import fingerprint
+from perceiver_lab.recipes.overrides import override
+from perceiver_lab.training import Evaluation, OptimizerConfig, classification_loss, evaluate
+
+MODES = ("ci", "lab", "full")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Where records come from and what happens to them on the way into a batch.
+
+    Attributes:
+      name: of a data set; part of a fingerprint by its content.
+      train, test: splits.
+      train_transforms, test_transforms: functions (record, rng) -> record, see `datasets.transforms`.
+      decode_once: keep the whole split in memory as arrays; for canvases, whose decoding would cost more than a step.
+    """
+
+    name: str
+    train: str = "train"
+    test: str = "test"
+    train_transforms: tuple[Callable, ...] = (to_float,)
+    test_transforms: tuple[Callable, ...] = (to_float,)
+    decode_once: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How much a mode may spend.
+
+    Attributes:
+      steps: of training.
+      batch_size: in training.
+      seeds: one run each.
+      test_batch_size: in evaluation; it changes no result.
+      train_part, test_part: parts of the splits in TFDS's notation, such as "[:200]"; "" is all.
+      evaluate_every: in steps; None: only at the end.
+      checkpoint_every, log_every: in steps; they change no result.
+    """
+
+    steps: int
+    batch_size: int
+    seeds: tuple[int, ...] = (0,)
+    test_batch_size: int = 100
+    train_part: str = ""
+    test_part: str = ""
+    evaluate_every: int | None = None
+    checkpoint_every: int = 100
+    log_every: int = 10
+
+    def __post_init__(self):
+        sizes = (self.steps, self.batch_size, self.test_batch_size, self.checkpoint_every, self.log_every)
+        if min(sizes) < 1 or not self.seeds:
+            raise ValueError(f"A budget needs steps, sizes and intervals of at least 1 and a seed, got {self}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One experiment.
+
+    Attributes:
+      name: how `get` finds it.
+      summary: one line.
+      build: (recipe, rngs) -> module, called as `model(image, *, positions, train, rngs)`.
+      model: the model's configuration, a frozen dataclass.
+      options: further sizes that `build` wants, such as those of the input adapter.
+      data: records and transforms.
+      optimizer: with its schedule.
+      budgets: mode -> budget, for "ci", "lab" and "full".
+      numerics: raised by hand when the maths behind this recipe changes; shipped weights then no longer fit.
+      loss: (model, batch, rngs) -> (loss, metrics).
+    """
+
+    name: str
+    summary: str
+    build: Callable[["Recipe", nnx.Rngs], nnx.Module]
+    model: Any
+    options: Mapping[str, Any] = field(default_factory=dict)
+    data: Data
+    optimizer: OptimizerConfig
+    budgets: Mapping[str, Budget]
+    numerics: int
+    loss: Callable = field(default_factory=classification_loss)
+
+    def __post_init__(self):
+        if set(self.budgets) != set(MODES):
+            raise ValueError(f"{self.name} has budgets for {sorted(self.budgets)}; expected {', '.join(MODES)}.")
+
+    def make_model(self, rngs: nnx.Rngs) -> nnx.Module:
+        """The untrained model."""
+        return self.build(self, rngs)
+
+    def budget(self, mode: str) -> Budget:
+        """The budget of a mode.
+
+        Raises:
+          ValueError: no such mode.
+        """
+        if mode not in self.budgets:
+            raise ValueError(f"There is no mode {mode!r}; expected one of {', '.join(MODES)}.")
+        return self.budgets[mode]
+
+    def train_batches(self, mode: str, seed: int = 0) -> Iterator[dict]:
+        """Endless, shuffled, resumable batches of the training split."""
+        budget, data = self.budget(mode), self.data
+        return pipeline(
+            self._source(data.train + budget.train_part),
+            split=data.train + budget.train_part,
+            batch_size=budget.batch_size,
+            seed=seed,
+            transforms=data.train_transforms,
+        )
+
+    def test_batches(self, mode: str) -> Iterator[dict]:
+        """The test split once, in its own order, its last batch perhaps smaller."""
+        budget, data = self.budget(mode), self.data
+        return pipeline(
+            self._source(data.test + budget.test_part),
+            split=data.test + budget.test_part,
+            batch_size=budget.test_batch_size,
+            transforms=data.test_transforms,
+            repeat=False,
+            shuffle=False,
+        )
+
+    def evaluate(self, model: nnx.Module, mode: str = "full") -> Evaluation:
+        """What a model says about the test split."""
+        return evaluate(model, self.test_batches(mode))
+
+    def fingerprint(self, mode: str = "full") -> str:
+        """Changes with configuration, data, `numerics` and the mode's budget: with all that the result depends on."""
+        budget = self.budget(mode)
+        trained = (budget.steps, budget.batch_size, budget.train_part, budget.test_part)
+        config = {
+            one.name: getattr(self, one.name)
+            for one in dataclasses.fields(self)
+            if one.name not in ("name", "summary", "budgets")
+        }
+        config["data"] = dataclasses.replace(self.data, decode_once=False)  # where records wait changes no result
+        return fingerprint({**config, "trained": trained, "data_sha256": data_hash(self.data.name)})
+
+    def override(self, settings: Mapping[str, Any]) -> "Recipe":
+        """A variation, such as `override({"model.num_latents": 64, "budgets.full.steps": 1000})`.
+
+        Raises:
+          ValueError: no such setting, or a value that it cannot have.
+        """
+        recipe = self
+        for key, value in settings.items():
+            recipe = override(recipe, key, value)
+        return recipe
+
+    def num_parameters(self) -> int:
+        """Counted by abstract evaluation: nothing is allocated."""
+        model = nnx.eval_shape(lambda: self.make_model(nnx.Rngs(0)))
+        return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
+
+    def _source(self, split):
+        return arrays(self.data.name, split) if self.data.decode_once else self.data.name

@@ -1,0 +1,127 @@
+"""Weights that ship with the library: how they are put there, and how they are taken up again."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from perceiver_lab.datasets import data_root, load, pipeline
+from perceiver_lab.recipes.base import Recipe
+from perceiver_lab.recipes.running import Run
+from perceiver_lab.training import WeightsError, evaluate, load_weights, read_about, save_weights
+
+MAX_BYTES = 2 * 2**20
+NUM_PROBES = 8
+CURVE_POINTS = 200
+
+
+def shipped_path(name: str) -> Path:
+    """Where the weights of a recipe ship: data/weights/NAME.safetensors."""
+    return data_root() / "weights" / f"{name}.safetensors"
+
+
+def probe_logits(recipe: Recipe, model: nnx.Module) -> np.ndarray:
+    """The logits (8, K) of the first eight test records: stored with the weights, compared by a test."""
+    source = load(recipe.data.name, f"{recipe.data.test}[:{NUM_PROBES}]")
+    batches = pipeline(
+        source, batch_size=NUM_PROBES, transforms=recipe.data.test_transforms, repeat=False, shuffle=False
+    )
+    return evaluate(model, batches).logits
+
+
+def ship(recipe: Recipe, runs: Run | Sequence[Run], path: Path | None = None) -> Path:
+    """Put the weights of the first run, and the metrics of all, where they ship.
+
+    The first is the first seed, not the best one: what ships is what anybody gets who trains.
+
+    Args:
+      recipe: as it stands in its file, without overrides.
+      runs: finished "full" runs, one per seed.
+      path: by default `shipped_path(recipe.name)`.
+
+    Raises:
+      ValueError: runs of another configuration or mode, or weights above 2 MB.
+    """
+    runs = [runs] if isinstance(runs, Run) else list(runs)
+    for one in runs:
+        if one.mode != "full" or one.about["fingerprint"] != recipe.fingerprint("full"):
+            raise ValueError(
+                f"{one.folder} holds a run in mode {one.mode!r} with the fingerprint {one.about['fingerprint'][:12]}; "
+                f"only full runs of {recipe.name!r} as it stands ({recipe.fingerprint('full')[:12]}) ship."
+            )
+    first = runs[0]
+    about = {key: value for key, value in first.about.items() if key not in ("sha256", "bytes")}
+    about["history"] = thinned(about["history"])
+    about["seeds"] = {str(one.seed): {**one.metrics, "minutes": one.about["minutes"]} for one in runs}
+    about["probe_logits"] = [[round(float(x), 5) for x in row] for row in probe_logits(recipe, first.model)]
+    size = sum(np.asarray(leaf).nbytes for leaf in _leaves(first.model))
+    if size > MAX_BYTES:
+        raise ValueError(
+            f"The weights of {recipe.name!r} take {size} bytes; at most {MAX_BYTES} ship. Make it smaller."
+        )
+    return save_weights(path or shipped_path(recipe.name), first.model, about)
+
+
+def load_shipped(recipe: Recipe) -> tuple[nnx.Module, dict[str, Any]] | None:
+    """The shipped model of a recipe and what is known about it.
+
+    Returns:
+      None when nothing ships under this name, or when what ships was made by another configuration, data or maths.
+
+    Raises:
+      WeightsError: the files are there but corrupt.
+    """
+    path = shipped_path(recipe.name)
+    if not path.exists() and not path.with_suffix(".json").exists():
+        return None
+    if read_about(path).get("fingerprint") != recipe.fingerprint("full"):
+        return None
+    model = recipe.make_model(nnx.Rngs(0))
+    return model, load_weights(path, model)
+
+
+def check_shipped(recipe: Recipe, *, tolerance: float = 1e-3) -> float:
+    """Prove that shipped weights still give the logits they were shipped with.
+
+    Returns:
+      The largest difference, relative to the largest logit.
+
+    Raises:
+      WeightsError: nothing that fits ships, or the logits differ by more than `tolerance`.
+    """
+    shipped = load_shipped(recipe)
+    if shipped is None:
+        raise WeightsError(
+            f"The weights that ship for {recipe.name!r} do not fit its configuration, data set and numerics. Train and "
+            f"ship them again: perceiver-lab train {recipe.name} --mode full --ship."
+        )
+    model, about = shipped
+    stored = np.asarray(about["probe_logits"])
+    difference = float(np.abs(probe_logits(recipe, model) - stored).max() / np.abs(stored).max())
+    if not difference <= tolerance:
+        raise WeightsError(
+            f"The weights of {recipe.name!r} give other logits than when they were shipped: {difference:.2g} of the "
+            f"largest apart, allowed {tolerance:g}. The maths behind the recipe changed: raise its `numerics` from "
+            f"{recipe.numerics} to {recipe.numerics + 1}, train and ship again."
+        )
+    return difference
+
+
+def thinned(records: list[dict]) -> list[dict]:
+    """The history in at most 200 points and five digits; records of evaluations are all kept."""
+    training = [index for index, record in enumerate(records) if "loss" in record]
+    stride = -(-len(training) // CURVE_POINTS)
+    dropped = set(training) - set(training[::-1][:: max(stride, 1)])  # counted from the end: the last one stays
+    return [
+        {key: float(f"{value:.5g}") if isinstance(value, float) else value for key, value in record.items()}
+        for index, record in enumerate(records)
+        if index not in dropped
+    ]
+
+
+def _leaves(model):
+    import jax
+
+    return jax.tree.leaves(nnx.split(model)[1])
