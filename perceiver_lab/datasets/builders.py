@@ -38,7 +38,15 @@ class _Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
 
-class Digits(_Builder, skip_registration=True):
+class _SmallDigits(_Builder, skip_registration=True):
+    """Sets whose images are stored as they are read."""
+
+    def _generate_examples(self, images, labels):
+        for index, (image, label) in enumerate(zip(images, labels, strict=True)):
+            yield index, {"image": image[..., None], "label": int(label)}
+
+
+class Digits(_SmallDigits, skip_registration=True):
     """1,797 real handwritten digits of 8 x 8 pixels with ink 0..16.
 
     The first 1,500 are for training, the last 297 for testing.
@@ -52,15 +60,12 @@ class Digits(_Builder, skip_registration=True):
     def _split_generators(self, dl_manager):
         images, labels = shipped.small_digits()
         return {
-            "train": _small_records(images[:1500], labels[:1500]),
-            "test": _small_records(images[1500:], labels[1500:]),
+            "train": self._generate_examples(images[:1500], labels[:1500]),
+            "test": self._generate_examples(images[1500:], labels[1500:]),
         }
 
-    def _generate_examples(self):
-        raise NotImplementedError("the generators are given in _split_generators")
 
-
-class MnistSmall(_Builder, skip_registration=True):
+class MnistSmall(_SmallDigits, skip_registration=True):
     """The first 6,000 training and the first 1,000 test digits of MNIST, 28 x 28 pixels."""
 
     def _info(self):
@@ -68,10 +73,7 @@ class MnistSmall(_Builder, skip_registration=True):
         return self._describe({"image": image}, _MNIST, _MNIST_LICENCE)
 
     def _split_generators(self, dl_manager):
-        return {part: _small_records(*shipped.mnist_digits(part)) for part in ("train", "test")}
-
-    def _generate_examples(self):
-        raise NotImplementedError("the generators are given in _split_generators")
+        return {part: self._generate_examples(*shipped.mnist_digits(part)) for part in ("train", "test")}
 
 
 class LargeDigits(_Builder, skip_registration=True):
@@ -165,11 +167,6 @@ BUILDERS = {
     "cluttered_digits": ClutteredDigits,
     "photos": Photos,
 }
-
-
-def _small_records(images, labels):
-    for index, (image, label) in enumerate(zip(images, labels, strict=True)):
-        yield index, {"image": image[..., None], "label": int(label)}
 
 
 def _rng(part, index):

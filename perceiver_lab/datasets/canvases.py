@@ -15,7 +15,7 @@ CANVAS_SIZE = 240  # a training crop of 224 then moves the digit by up to 8 pixe
 IMAGE_SIZE = 224  # 224 * 224 = 50,176 pixels, the input of the ImageNet Perceiver
 DIGIT_SIZE = 168  # a 28-pixel digit tile drawn six times as large; the strokes fill about 120 pixels of it
 
-Photo = UInt8[np.ndarray, "height width 3"]
+Photo = UInt8[np.ndarray, "_ _ 3"]  # unnamed axes: photos differ in size
 
 
 def large_digit(

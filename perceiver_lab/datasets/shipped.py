@@ -159,7 +159,7 @@ def small_digits() -> tuple[UInt8[np.ndarray, "n 8 8"], Int[np.ndarray, " n"]]:
     return table[:, :64].astype(np.uint8).reshape(-1, 8, 8), table[:, 64]
 
 
-def photos() -> list[UInt8[np.ndarray, "height width 3"]]:
+def photos() -> list[UInt8[np.ndarray, "_ _ 3"]]:
     """The nine photos and textures of `PHOTO_FILES`, as RGB arrays (height, width, 3) uint8, in that order.
 
     Raises:

@@ -55,6 +55,7 @@ def test_places_and_scales_vary(digits, photos):
     assert np.percentile(areas, 90) > 3 * np.percentile(areas, 10)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("draw", [canvases.large_digit, canvases.cluttered_digit])
 def test_bad_input_is_named(draw, digits, photos):
     with pytest.raises(ValueError, match=r"digit must be a \(28, 28\) uint8 array.*got float64 of shape \(28, 28\)"):

@@ -126,6 +126,7 @@ def test_records_that_do_not_stack_are_named(use_prepared):
         next(pipeline("photos", split="train", batch_size=3, shuffle=False))
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("options", "message"),
     [

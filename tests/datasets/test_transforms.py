@@ -151,6 +151,7 @@ def test_the_input_stays_untouched_and_chance_is_repeatable(transform):
         np.testing.assert_array_equal(first[key], again[key])
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("make", [random_crop, center_crop, random_shift, sample_pixels])
 @pytest.mark.parametrize("size", [0, -3, 2.5, "4", True, None])
 def test_bad_sizes(make, size):
@@ -176,6 +177,7 @@ def test_images_that_do_not_fit(transform, message):
         transform(flat, rng())
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("order", [[0, 0, 1], [1, 2, 3], [[0, 1]], [0.0, 1.0], [-1, 0]])
 def test_what_is_no_permutation(order):
     with pytest.raises(ValueError, match=r"does not hold each of 0 .. n - 1 once"):
