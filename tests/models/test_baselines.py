@@ -26,6 +26,13 @@ def images(*shape, seed=0):
     return jax.random.uniform(jax.random.key(seed), shape, minval=-1.0, maxval=1.0)
 
 
+@nnx.jit
+def run(model, x, positions=None, mask=None):
+    """One compilation instead of one per operation."""
+    options = {} if mask is None else {"mask": mask}
+    return model(x, positions=positions, **options)
+
+
 def with_random_head(model, seed=1):
     """The classifiers start from zero weights; give them others, so that logits tell something."""
     head = model.head if hasattr(model, "head") else model.trunk.head
@@ -38,12 +45,12 @@ def convnet(shape, **options):
 
 
 def vit(shape, **options):
-    options = {"channels": 16, "num_layers": 2, **options}
+    options = {"channels": 16, "num_layers": 1, **options}
     return with_random_head(ViT(ViTConfig(shape=shape, num_classes=10, **options), rngs=nnx.Rngs(0)))
 
 
 def transformer(shape, num_bands=3, **options):
-    config = TransformerConfig(num_classes=10, channels=16, num_layers=2, **options)
+    config = TransformerConfig(num_classes=10, channels=16, num_layers=1, **options)
     adapter = ImageInput(shape, num_bands=num_bands)
     return with_random_head(TransformerEncoder(config, input_adapter=adapter, rngs=nnx.Rngs(0)))
 
@@ -51,13 +58,15 @@ def transformer(shape, num_bands=3, **options):
 @pytest.mark.parametrize("side", [8, 28, 36, 64, 224])
 def test_convnet_takes_images_from_8_to_224_pixels(side):
     model = convnet((side, side, 1), widths=(8, 12))
-    logits = jax.jit(lambda x: model(x))(images(2, side, side, 1))
-    assert logits.shape == (2, 10) and np.isfinite(logits).all()
+    logits = run(model, images(2, side, side, 1))
+    assert logits.shape == (2, 10)
+    assert np.isfinite(logits).all()
     assert np.ptp(np.asarray(logits)) > 0
 
 
 def test_a_large_image_is_shrunk_to_a_quarter_by_the_stem():
-    assert convnet((64, 64, 1)).shrink and not convnet((63, 64, 1)).shrink
+    assert convnet((64, 64, 1)).shrink
+    assert not convnet((63, 64, 1)).shrink
 
 
 @pytest.mark.parametrize("make", [convnet, vit, transformer])
@@ -65,7 +74,7 @@ def test_every_class_begins_equally_likely(make):
     model = make((8, 8, 1))
     head = model.head if hasattr(model, "head") else model.trunk.head
     head.kernel[...] = jnp.zeros(head.kernel.shape)
-    np.testing.assert_array_equal(model(images(2, 8, 8, 1)), 0.0)
+    np.testing.assert_array_equal(run(model, images(2, 8, 8, 1)), 0.0)
 
 
 def test_a_residual_block_starts_as_its_shortcut():
@@ -78,10 +87,10 @@ def test_vit_reads_patches_and_its_table_is_added():
     model = vit((8, 12, 3), patch=4)
     with record_attention() as maps:
         model(images(2, 8, 12, 3))
-    assert [entry.weights.shape for entry in maps] == [(2, 4, 6, 6)] * 2
+    assert [entry.weights.shape for entry in maps] == [(2, 4, 6, 6)]
     assert model.positions.table.shape == (6, 16)
-    moved = model(images(2, 8, 12, 3)[:, :, ::-1])
-    assert np.abs(moved - model(images(2, 8, 12, 3))).max() > 1e-3
+    x = images(2, 8, 12, 3)
+    assert np.abs(run(model, x[:, :, ::-1]) - run(model, x)).max() > 1e-3
 
 
 def test_vit_with_patch_1_is_a_transformer_on_pixels():
@@ -90,7 +99,7 @@ def test_vit_with_patch_1_is_a_transformer_on_pixels():
     ours, reference = vit(shape, patch=1, num_bands=3), transformer(shape)
     nnx.update(reference, nnx.state({"embed": ours.embed, "trunk": ours.trunk}))
     x = images(2, *shape)
-    np.testing.assert_allclose(ours(x), reference(x), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(run(ours, x), run(reference, x), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("make", [lambda s: vit(s, patch=1, num_bands=3), transformer])
@@ -99,18 +108,18 @@ def test_shuffled_pixels_with_their_positions_give_the_same_logits(make):
     order = np.random.default_rng(0).permutation(24)
     shuffled = x.reshape(2, 24, 1)[:, order].reshape(x.shape)
     positions = jnp.broadcast_to(grid_coordinates((4, 6))[order][None], (2, 24, 2))
-    np.testing.assert_allclose(model(shuffled, positions=positions), model(x), atol=1e-5)
-    assert np.abs(model(shuffled) - model(x)).max() > 1e-3
+    np.testing.assert_allclose(run(model, shuffled, positions=positions), run(model, x), atol=1e-5)
+    assert np.abs(run(model, shuffled) - run(model, x)).max() > 1e-3
 
 
 def test_vit_does_not_mind_whole_patches_that_move_with_their_positions():
     model, x = vit((4, 4, 1), patch=2, num_bands=3), images(1, 4, 4, 1)
     positions = grid_coordinates((4, 4)).reshape(1, 4, 4, 2)
     swapped = [jnp.concatenate([part[:, 2:], part[:, :2]], axis=1) for part in (x, positions)]
-    np.testing.assert_allclose(model(swapped[0], positions=swapped[1].reshape(1, 16, 2)), model(x), atol=1e-5)
+    np.testing.assert_allclose(run(model, swapped[0], positions=swapped[1].reshape(1, 16, 2)), run(model, x), atol=1e-5)
     # Row by row it does mind: other pixels meet in a patch.
     rolled = [jnp.roll(part, 1, axis=1) for part in (x, positions)]
-    assert np.abs(model(rolled[0], positions=rolled[1].reshape(1, 16, 2)) - model(x)).max() > 1e-3
+    assert np.abs(run(model, rolled[0], positions=rolled[1].reshape(1, 16, 2)) - run(model, x)).max() > 1e-3
 
 
 def test_a_convnet_minds_even_with_positions():
@@ -120,23 +129,23 @@ def test_a_convnet_minds_even_with_positions():
     positions = grid_coordinates((8, 8))[order][None]
     for block in model.blocks:
         block.norm2.scale[...] = jnp.ones(block.norm2.scale.shape)
-    assert np.abs(model(shuffled, positions=positions) - model(x)).max() > 1e-3
+    assert np.abs(run(model, shuffled, positions=positions) - run(model, x)).max() > 1e-3
 
 
 @pytest.mark.parametrize("make", [lambda s: convnet(s, num_bands=2), lambda s: vit(s, num_bands=2)])
 def test_the_grids_own_positions_change_nothing(make):
     model, x = make((8, 8, 1)), images(2, 8, 8, 1)
     positions = jnp.broadcast_to(grid_coordinates((8, 8))[None], (2, 64, 2))
-    np.testing.assert_allclose(model(x, positions=positions), model(x), atol=1e-6)
+    np.testing.assert_allclose(run(model, x, positions=positions), run(model, x), atol=1e-6)
 
 
 def test_padding_changes_no_logit_of_the_transformer():
     model = transformer((4, 4, 1))
     x, positions = images(2, 10, 1), images(2, 10, 2, seed=3)
     mask = jnp.broadcast_to(jnp.arange(10)[None] < 7, (2, 10))
-    expected = model(x[:, :7], positions=positions[:, :7])
-    np.testing.assert_allclose(model(x, positions=positions, mask=mask), expected, atol=1e-5)
-    np.testing.assert_array_equal(model(x, positions=positions, mask=jnp.zeros((2, 10), bool)), 0.0)
+    expected = run(model, x[:, :7], positions[:, :7])
+    np.testing.assert_allclose(run(model, x, positions=positions, mask=mask), expected, atol=1e-5)
+    np.testing.assert_array_equal(run(model, x, positions=positions, mask=jnp.zeros((2, 10), bool)), 0.0)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +164,7 @@ def test_dropout_acts_in_training_only(make):
 
 
 def test_every_parameter_gets_a_gradient():
-    for model in (convnet((8, 8, 1)), vit((8, 8, 1)), transformer((8, 8, 1))):
+    for model in (convnet((8, 8, 1), widths=(8, 12)), vit((8, 8, 1)), transformer((8, 8, 1))):
         graphdef, params, rest = nnx.split(model, nnx.Param, ...)
         x = images(4, 8, 8, 1)
 
@@ -163,7 +172,7 @@ def test_every_parameter_gets_a_gradient():
             logits = nnx.merge(graphdef, params, rest)(x)
             return -jax.nn.log_softmax(logits)[:, 3].mean()
 
-        for path, grad in jax.tree_util.tree_leaves_with_path(jax.grad(loss)(params)):
+        for path, grad in jax.tree_util.tree_leaves_with_path(jax.jit(jax.grad(loss))(params)):
             name = jax.tree_util.keystr(path)
             # Blocks that start as their shortcut pass no gradient into their branch yet; keys' biases never matter.
             dormant = isinstance(model, ConvNet) and any(part in name for part in ("conv1", "conv2", "norm1"))
@@ -172,7 +181,7 @@ def test_every_parameter_gets_a_gradient():
 
 
 PERCEIVER = PerceiverConfig(
-    num_latents=32, latent_channels=64, num_reads=2, num_blocks=2, num_self_attends_per_block=3, num_self_heads=4
+    num_latents=32, latent_channels=80, num_reads=2, num_blocks=2, num_self_attends_per_block=3, num_self_heads=4
 )
 
 
@@ -180,7 +189,7 @@ def perceiver(shape):
     return Perceiver(
         PERCEIVER,
         input_adapter=ImageInput(shape, num_bands=8),
-        output_adapter=ClassOutput(64, 10, rngs=nnx.Rngs(0)),
+        output_adapter=ClassOutput(80, 10, rngs=nnx.Rngs(0)),
         rngs=nnx.Rngs(0),
     )
 
@@ -189,7 +198,7 @@ def perceiver(shape):
 def test_matched_models_are_within_5_percent(side, patch):
     shape = (side, side, 1)
     target = count_parameters(lambda: perceiver(shape))
-    assert 100_000 < target < 250_000
+    assert 150_000 < target < 250_000
 
     def make_convnet(width):
         return ConvNet(ConvNetConfig(shape=shape, num_classes=10, widths=(24, 48, width)), rngs=nnx.Rngs(0))
@@ -198,8 +207,8 @@ def test_matched_models_are_within_5_percent(side, patch):
         config = ViTConfig(shape=shape, num_classes=10, patch=patch, num_heads=2, channels=size)
         return ViT(config, rngs=nnx.Rngs(0))
 
-    width = match_parameters(make_convnet, range(32, 160, 4), target)
-    channels = match_parameters(make_vit, range(32, 96, 2), target)
+    width = match_parameters(make_convnet, range(64, 128, 4), target)
+    channels = match_parameters(make_vit, range(52, 72, 2), target)
     for count in (count_parameters(lambda: make_convnet(width)), count_parameters(lambda: make_vit(channels))):
         assert abs(count - target) <= 0.05 * target
 

@@ -102,7 +102,7 @@ class ResidualBlock(nnx.Module):
     """relu(shortcut(x) + norm(conv(relu(norm(conv(x)))))), both convolutions 3 x 3 (1512.03385, figure 2)."""
 
     def __init__(self, input_channels: int, channels: int, *, stride: int, num_groups: int, rngs: nnx.Rngs):
-        """The last norm's scale starts from zero, so that the block starts as its shortcut (1706.02677, section 5.1)."""
+        """The last norm's scale starts from zero: the block starts as its shortcut (1706.02677, section 5.1)."""
         self.conv1 = _conv(input_channels, channels, 3, stride, rngs)
         self.norm1 = nnx.GroupNorm(channels, num_groups=num_groups, rngs=rngs)
         self.conv2 = _conv(channels, channels, 3, 1, rngs)

@@ -1,4 +1,4 @@
-"""Images as the ConvNet and the ViT take them: a grid of pixels, each with its position in further channels if wanted."""
+"""Images as ConvNet and ViT take them: a grid of pixels, each with its position in further channels if wanted."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from perceiver_lab.layers import FourierPositions
 
 
 class PositionedPixels(nnx.Module):
-    """[pixel | Fourier features of its position], still on the grid: the "(FF)" baselines of 2103.03206, tables 1 and 2.
+    """[pixel | Fourier features of its position], still on the grid: the "(FF)" baselines of 2103.03206, table 1.
 
     No parameters. Without bands the image passes as it is.
     """
@@ -34,8 +34,8 @@ class PositionedPixels(nnx.Module):
         """
         if tuple(x.shape[1:]) != self.shape or x.shape[0] == 0:
             raise ValueError(
-                f"This model reads images of shape (B, {', '.join(map(str, self.shape))}), B at least 1; got {x.shape}. "
-                "A single image needs a batch axis (x[None]); another size needs a model built for it."
+                f"This model reads images of shape (B, {', '.join(map(str, self.shape))}), B at least 1; got "
+                f"{x.shape}. A single image needs a batch axis (x[None]); another size needs a model built for it."
             )
         if self.encoding is None:
             if positions is not None:
