@@ -9,11 +9,13 @@ from perceiver_lab.datasets.paths import cache_root, data_root
 from perceiver_lab.datasets.pipeline import pipeline
 from perceiver_lab.datasets.transforms import (
     center_crop,
+    jitter_positions,
     permute_pixels,
     pixel_positions,
     random_crop,
     random_shift,
     sample_pixels,
+    standardise,
     to_float,
 )
 
@@ -24,6 +26,7 @@ __all__ = [
     "content_sha256",
     "data_hash",
     "data_root",
+    "jitter_positions",
     "load",
     "names",
     "permute_pixels",
@@ -32,5 +35,6 @@ __all__ = [
     "random_crop",
     "random_shift",
     "sample_pixels",
+    "standardise",
     "to_float",
 ]

@@ -23,8 +23,8 @@ def large_digit(
 ) -> UInt8[np.ndarray, "240 240 3"]:
     """Draw one digit large, near the centre, in photo texture on photo background.
 
-    Half of the digits are brighter than their background and half darker; tint, contrast and texture vary.
-    The brightness of digit and background stay in bands that do not meet, so that the digit is always legible.
+    The digit is brighter than its background; levels, tint, contrast and texture vary. The brightness of digit and
+    background stay in bands that do not meet, so that the digit is always legible.
 
     Args:
       digit: ink of one 28 x 28 tile, uint8, 0 = paper and 255 = ink.
@@ -41,13 +41,15 @@ def large_digit(
     size = int(rng.integers(DIGIT_SIZE - 10, DIGIT_SIZE + 11))
     middle = (CANVAS_SIZE - size) // 2
     top, left = (int(middle + rng.integers(-4, 5)) for _ in range(2))
-    return _compose(digit, photos, CANVAS_SIZE, (top, left, size), rng)[0]
+    return _compose(digit, photos, CANVAS_SIZE, (top, left, size), rng, brighter=True)[0]
 
 
 def cluttered_digit(
     digit: UInt8[np.ndarray, "28 28"], photos: Sequence[Photo], rng: np.random.Generator
 ) -> tuple[UInt8[np.ndarray, "224 224 3"], UInt8[np.ndarray, "224 224"]]:
     """Draw one digit at a random place and scale, in photo texture on photo background.
+
+    Half of the digits are brighter than their background and half darker.
 
     Args:
       digit: ink of one 28 x 28 tile, uint8, 0 = paper and 255 = ink.
@@ -64,18 +66,22 @@ def cluttered_digit(
     _check(digit, photos)
     size = int(rng.integers(56, DIGIT_SIZE + 1))
     top, left = (int(rng.integers(0, IMAGE_SIZE - size + 1)) for _ in range(2))
-    image, cover = _compose(digit, photos, IMAGE_SIZE, (top, left, size), rng)
+    image, cover = _compose(digit, photos, IMAGE_SIZE, (top, left, size), rng, brighter=None)
     return image, (cover >= 128).astype(np.uint8)
 
 
-def _compose(digit, photos, side, place, rng):
-    """Blend a textured digit into a textured background: ((side, side, 3) uint8, cover (side, side) uint8)."""
+def _compose(digit, photos, side, place, rng, *, brighter):
+    """Blend a textured digit into a textured background: ((side, side, 3) uint8, cover (side, side) uint8).
+
+    The digit is `brighter` than the background or not; None leaves that to chance.
+    """
     top, left, size = place
     # Two brightness levels at least 80 apart. A texture leaves its level by at most 0.38 of the gap (_texture), so
     # that the two bands do not meet.
     gap = int(rng.integers(80, 141))
     dark = int(rng.integers(30, 226 - gap))
-    levels = (dark, dark + gap) if rng.integers(2) else (dark + gap, dark)
+    brighter = bool(rng.integers(2)) if brighter is None else brighter
+    levels = (dark, dark + gap) if brighter else (dark + gap, dark)
     image = _texture(photos, side, levels[0], 0.38 * gap, rng)
     ink = _texture(photos, size, levels[1], 0.38 * gap, rng)
     glyph = _enlarge(digit, size)

@@ -19,7 +19,7 @@ from perceiver_lab.datasets.stock import prepare_stock
 CONTENT_SHA256 = {
     "digits": "137c52cba03aed1795bf1e084bf19f49335fd1ac2b7a7eeb0eff4d4e32232c76",
     "mnist_small": "efec6cd09b5cef20b6cd30d3c595ce471bb21cce8586e79c41ea5224048fc486",
-    "large_digits": "74fe1f8b215bed06d12f7aa1cb2b7d06b8ad08df55e90372889b5a68c98b3a93",
+    "large_digits": "db098a6a7feb3854f4d5609b08f8c3eebfb6d5bc9662919fc16e324c125dde67",
     "cluttered_digits": "d105e23c6109abfbaa3c6c349394c437492b470451b099a25bd2e8ccbc00eece",
     "cluttered_digits/test_1000": "838dac983c981f517bdaa920dcfe515146cc07c3d6a9da9f7f616128b623afc4",
     "photos": "9b6fc2b05b41377aef19e5221563939d5cdef2616f9554806e15a7450788868c",

@@ -42,6 +42,34 @@ def to_float(record: Record, rng: np.random.Generator | None = None) -> Record:
     return {**record, "image": _scale_table(top).take(image)}
 
 
+def standardise(record: Record, rng: np.random.Generator | None = None) -> Record:
+    """Shift and scale "image", all its pixels and channels alike, to mean 0 and standard deviation 1, in float32.
+
+    Of a selection of pixels, those that were selected count. A flat image becomes zeros.
+    """
+    image = record["image"].astype(np.float32)
+    centred = image - image.mean()
+    return {**record, "image": centred / max(float(centred.std()), 1e-6)}
+
+
+def jitter_positions(amount: float) -> Transform:
+    """Stretch, turn and shear "positions" a little: each entry of the 2 x 2 matrix moves by up to `amount`.
+
+    To a model that takes positions as they are given, this is the picture itself being stretched and turned, at the
+    price of one small matrix product; no pixel is interpolated.
+    """
+    if not 0 <= amount < 0.5:
+        raise ValueError(f"jitter_positions({amount!r}): expected a number from 0 to below 0.5.")
+
+    def jitter(record, rng):
+        if "positions" not in record:
+            raise ValueError("jitter_positions needs positions. Put it after sample_pixels or permute_pixels.")
+        matrix = np.eye(2, dtype=np.float32) + rng.uniform(-amount, amount, (2, 2)).astype(np.float32)
+        return {**record, "positions": record["positions"] @ matrix}
+
+    return jitter
+
+
 def random_crop(size: int) -> Transform:
     """Cut a square of `size` pixels out of the image, every place equally likely."""
     _check_size("random_crop", size)

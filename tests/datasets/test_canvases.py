@@ -44,6 +44,13 @@ def test_digit_and_background_differ_in_brightness_wherever_the_digit_is(digits,
     assert 8 <= brighter <= 32  # of 40: brightness alone does not say where the digit is
 
 
+def test_large_digits_are_brighter_than_their_background(digits, photos):
+    middle = slice(80, 160)
+    for index, digit in enumerate(digits):
+        image = brightness(canvases.large_digit(digit, photos, rng(index)))
+        assert np.percentile(image[middle, middle], 95) > image[:20].mean() + 40
+
+
 def test_places_and_scales_vary(digits, photos):
     centres, areas = [], []
     for index in range(40):

@@ -7,11 +7,13 @@ from hypothesis import given
 
 from perceiver_lab.datasets import (
     center_crop,
+    jitter_positions,
     permute_pixels,
     pixel_positions,
     random_crop,
     random_shift,
     sample_pixels,
+    standardise,
     to_float,
 )
 
@@ -182,3 +184,26 @@ def test_images_that_do_not_fit(transform, message):
 def test_what_is_no_permutation(order):
     with pytest.raises(ValueError, match=r"does not hold each of 0 .. n - 1 once"):
         permute_pixels(order)
+
+
+def test_standardise_gives_mean_zero_and_deviation_one():
+    record = {"image": numbered(12, 9, 3), "label": 4}
+    image = standardise(record)["image"]
+    assert image.dtype == np.float32 and image.shape == (12, 9, 3)
+    assert abs(image.mean()) < 1e-5 and abs(image.std() - 1) < 1e-5
+    darker = standardise({"image": 0.25 * record["image"].astype(np.float32) - 3})["image"]
+    np.testing.assert_allclose(darker, image, atol=1e-5)  # neither brightness nor contrast of a picture matters
+    assert not standardise({"image": np.full((3, 3, 1), 7, np.uint8)})["image"].any()
+
+
+def test_jittered_positions_are_a_small_linear_map_of_the_old_ones():
+    record = {"image": numbered(5, 5), "positions": pixel_positions(5, 5)}
+    moved = jitter_positions(0.1)(record, rng())["positions"]
+    matrix, residual, _, _ = np.linalg.lstsq(record["positions"], moved, rcond=None)
+    assert moved.dtype == np.float32 and residual.max() < 1e-9
+    assert 0 < np.abs(matrix - np.eye(2)).max() <= 0.1
+    np.testing.assert_array_equal(jitter_positions(0.0)(record, rng())["positions"], record["positions"])
+    with pytest.raises(ValueError, match="needs positions. Put it after sample_pixels"):
+        jitter_positions(0.1)({"image": numbered(5, 5)}, rng())
+    with pytest.raises(ValueError, match=r"jitter_positions\(0.5\): expected a number from 0"):
+        jitter_positions(0.5)
