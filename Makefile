@@ -1,0 +1,45 @@
+# Needs Python 3.11 or newer and make. Another interpreter: make setup PY=python3.12
+PY ?= python3
+ARGS ?=
+RUN := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lab test test-fast test-colab bench notebooks lock clean
+
+help:           ## this list
+	@sed -n 's/^\([a-z-]*\): .*## /\1: /p' Makefile | awk -F': ' '{printf "make %-11s %s\n", $$1, $$2}'
+
+setup:          ## make .venv from the lock
+	@$(PY) tools/bootstrap.py setup
+
+lab: setup      ## open JupyterLab on the first lesson (ARGS="--no-browser --port=9000")
+	@$(RUN) tools/lab.py $(ARGS)
+
+.venv-dev:
+	@$(PY) tools/bootstrap.py setup --dev
+.PHONY: .venv-dev
+
+test: .venv-dev ## prove everything: lint, unit tests, parity, notebooks, browser
+	@$(RUN) tools/prove.py lint tests notebooks browser $(ARGS)
+
+test-fast: .venv-dev ## at most 3 minutes: no notebooks, no browser, nothing slow
+	@$(RUN) tools/prove.py lint fast $(ARGS)
+
+test-colab:     ## unit tests, parity and lesson 01 under the versions that Colab has
+	@$(PY) tools/bootstrap.py colab
+	@.venv-colab/bin/python tools/prove.py colab-tests colab-notebook $(ARGS)
+
+bench: .venv-dev ## measure; results go to benchmarks/results
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(RUN) $$script; done
+
+notebooks: .venv-dev ## execute every lesson from notebooks/source (ARGS="04 05" for some)
+	@$(RUN) tools/notebooks.py build $(ARGS)
+
+LOCK := uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes --custom-compile-command "make lock"
+lock:           ## pin the newest versions that fit the *.in files
+	$(LOCK) --upgrade --python-version 3.11 requirements.in -o requirements.lock
+	$(LOCK) --upgrade --python-version 3.11 -c requirements.lock requirements-dev.in -o requirements-dev.lock
+	$(LOCK) --upgrade --python-version 3.13 requirements-colab.in -o requirements-colab.txt
+
+clean:          ## remove environments and caches
+	rm -rf .venv .venv-colab .cache .pytest_cache .hypothesis .ruff_cache build dist

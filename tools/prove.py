@@ -1,0 +1,66 @@
+"""Runs the stages named, all of them even if one fails, and ends with a table of them.
+
+    .venv/bin/python tools/prove.py lint tests notebooks browser
+"""
+
+import pathlib
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PYTHON = sys.executable
+PYTEST = (PYTHON, "-m", "pytest", "-q", "--durations=10", "--durations-min=5")
+# A file stays on one worker: its notebook's kernel, its fixtures and its compiled functions are there.
+TWO_WORKERS = ("-n", "2", "--dist", "loadfile")
+NBVAL = (
+    "--nbval",
+    "--nbval-current-env",
+    "--nbval-sanitize-with=tests/notebooks/sanitize.cfg",
+    "--nbval-cell-timeout=900",
+    "--nbval-kernel-startup-timeout=180",
+    "--timeout=1000",
+    # The conftest of the tests, and with it the environment of the kernels, is loaded for notebooks/ as well.
+    "-p",
+    "tests.conftest",
+)
+OUTSIDE_COLAB = ("docs", "browser", "notebooks", "tools")
+
+STAGES = {
+    "lint": [(PYTHON, "-m", "ruff", "check", "."), (PYTHON, "-m", "ruff", "format", "--check", "--quiet", ".")],
+    "tests": [(*PYTEST, *TWO_WORKERS, "-m", "not browser", "tests")],
+    "fast": [(*PYTEST, *TWO_WORKERS, "-m", "not browser and not notebook and not slow", "tests")],
+    "notebooks": [(*PYTEST, *TWO_WORKERS, *NBVAL, "notebooks")],
+    "browser": [(*PYTEST, "-m", "browser", "tests")],
+    "colab-tests": [
+        (*PYTEST, *TWO_WORKERS, "-m", "not browser and not notebook", "tests")
+        + tuple(f"--ignore=tests/{room}" for room in OUTSIDE_COLAB)
+        + ("--ignore-glob=*browser*",)
+    ],
+    "colab-notebook": [(*PYTEST, *NBVAL, "notebooks/01_cross_attention.ipynb")],
+}
+
+
+def prove(stage: str) -> bool:
+    """Run one stage; True if everything in it passed."""
+    print(f"\n=== {stage}", flush=True)
+    # All commands of a stage run: a list, not a generator.
+    return all([subprocess.call(command, cwd=ROOT) == 0 for command in STAGES[stage]])  # noqa: C419
+
+
+def main(stages: list[str]) -> int:
+    unknown = [stage for stage in stages if stage not in STAGES]
+    if unknown or not stages:
+        raise SystemExit(f"Unknown stage {', '.join(unknown) or '(none given)'}: choose from {', '.join(STAGES)}.")
+    lines, failed = [], False
+    for stage in stages:
+        start = time.monotonic()
+        passed = prove(stage)
+        failed |= not passed
+        lines.append(f"{stage:<15} {'passed' if passed else 'FAILED'} {(time.monotonic() - start) / 60:6.1f} min")
+    print("\n" + "\n".join(lines), flush=True)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
