@@ -1,8 +1,10 @@
-"""What stands between data and array: input adapters and output adapters. Models know none of them."""
+"""What stands between data and array: input adapters, query adapters, output adapters. Models know none of them."""
 
 from perceiver_lab.adapters.features import AudioPatches, Conv1x1, Convolutions, Patches, Pixels
-from perceiver_lab.adapters.inputs import GridInput, ImageInput, MultimodalInput, OneHotInput, PointInput
-from perceiver_lab.adapters.outputs import ClassOutput
+from perceiver_lab.adapters.inputs import GridInput, ImageInput, OneHotInput, PointInput
+from perceiver_lab.adapters.multimodal import MultimodalInput
+from perceiver_lab.adapters.outputs import ClassOutput, LinearOutput, OnlyQuery
+from perceiver_lab.adapters.queries import PositionQueries
 
 __all__ = [
     "AudioPatches",
@@ -11,9 +13,12 @@ __all__ = [
     "Convolutions",
     "GridInput",
     "ImageInput",
+    "LinearOutput",
     "MultimodalInput",
     "OneHotInput",
+    "OnlyQuery",
     "Patches",
     "Pixels",
     "PointInput",
+    "PositionQueries",
 ]

@@ -1,7 +1,7 @@
 """What an input adapter takes from the raw data, before positions: pixels, patches, convolutions, stretches of sound.
 
-Each has `.shape`, the shape of one raw example; `.grid`, the cells it makes of it; `.num_channels`, the width of a cell;
-and maps a batch (B, *shape) to (B, *grid, num_channels).
+Each has `.shape`, the shape of one raw example; `.grid`, the cells it makes of it; `.num_channels`, the width of a
+cell; and maps a batch (B, *shape) to (B, *grid, num_channels).
 """
 
 import math
@@ -98,7 +98,7 @@ class Convolutions(nnx.Module):
         for _ in range(2 * num_layers):
             sides = tuple(-(-side // 2) for side in sides)
         self.grid = (*self.shape[:-3], *sides)
-        self.num_channels = channels
+        self.num_channels = channels if num_layers else self.shape[-1]
 
     def __call__(self, x: Float[Array, "..."], *, train: bool = False) -> Float[Array, "..."]:
         """Frames are folded into the batch for the convolutions."""

@@ -4,7 +4,7 @@ An input adapter is called with a batch of raw examples and returns one row per 
 It has `.num_channels`, the width C, and `.features(x)`, the rows without positions (B, M, C_features).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -65,7 +65,7 @@ class GridInput(nnx.Module):
         expected = tuple(self.feature_layer.shape)
         if tuple(x.shape[1:]) != expected or x.shape[0] == 0:
             raise ValueError(
-                f"This adapter reads batches of shape (B, {', '.join(map(str, expected))}), B at least 1; got {x.shape}. "
+                f"This adapter reads batches (B, {', '.join(map(str, expected))}), B at least 1; got shape {x.shape}. "
                 "A single example needs a batch axis (x[None]); data of another size needs an adapter built for it."
             )
         x = self.feature_layer(x, train=train)
@@ -137,12 +137,12 @@ class PointInput(nnx.Module):
     """Point clouds: the Fourier features of the points' own coordinates (2103.03206, section 4.3). No parameters."""
 
     def __init__(self, num_axes: int = 3, *, num_bands: int, max_resolution: Sequence[int]):
-        """ModelNet40 has 64 bands up to a resolution of 1120; see `ops.fourier_features`."""
+        """ModelNet40 has 64 bands up to a frequency of 1120, a resolution of 2240; see `ops.fourier_features`."""
         self.num_axes = num_axes
         self.encoding = FourierPositions((1,) * num_axes, num_bands=num_bands, max_resolution=max_resolution)
         self.num_channels = self.encoding.num_channels
 
-    def features(self, x: Float[Array, "b m n"]) -> Float[Array, "b m n"]:
+    def features(self, x: Float[Array, "b m n"], *, train: bool = False) -> Float[Array, "b m n"]:
         """The coordinates themselves."""
         if x.ndim != 3 or x.shape[-1] != self.num_axes or x.shape[1] == 0:
             raise ValueError(
@@ -175,84 +175,3 @@ class OneHotInput(nnx.Module):
     def __call__(self, x: Float[Array, "b c"], *, positions: None = None, train: bool = False) -> Float[Array, "b 1 c"]:
         """One element per example."""
         return self.features(x)
-
-
-class MultimodalInput(nnx.Module):
-    """Several modalities in one input array, each told apart by a learned padding (2103.03206, section 4.2).
-
-    Every modality is widened to the same width by a learned vector after its channels; then the modalities follow each
-    other in the alphabetical order of their names.
-    """
-
-    def __init__(
-        self,
-        modalities: Mapping[str, nnx.Module],
-        *,
-        min_padding_size: int = 2,
-        drop_rates: Mapping[str, float] | None = None,
-        rngs: nnx.Rngs,
-    ):
-        """Put adapters together.
-
-        Args:
-          modalities: name -> input adapter.
-          min_padding_size: learned channels that the widest modality gets.
-          drop_rates: name -> chance with which an example loses that modality altogether in training, so that the
-            model cannot lean on it ("video dropout", 2103.03206, section 4.2).
-          rngs: for the paddings.
-
-        Raises:
-          ValueError: no modality, or a drop rate for one that is not there.
-        """
-        drop_rates = dict(drop_rates or {})
-        if not modalities or set(drop_rates) - set(modalities):
-            raise ValueError(
-                f"modalities {sorted(modalities)} and drop_rates {sorted(drop_rates)}: there must be at least one "
-                "modality, and drop rates only for those that there are."
-            )
-        self.names = tuple(sorted(modalities))
-        self.modalities = nnx.data({name: modalities[name] for name in self.names})
-        self.num_channels = max(adapter.num_channels for adapter in modalities.values()) + min_padding_size
-        self.paddings = nnx.data(
-            {
-                name: LearnedPositions((1,), self.num_channels - modalities[name].num_channels, rngs=rngs)
-                for name in self.names
-            }
-        )
-        self.drop_rates = tuple(drop_rates.get(name, 0.0) for name in self.names)
-
-    def __call__(
-        self, x: Mapping[str, Float[Array, "..."]], *, positions: None = None, train: bool = False
-    ) -> Float[Array, "b m c"]:
-        """Inputs of all modalities, one after the other.
-
-        Raises:
-          ValueError: a modality is missing or unknown.
-        """
-        if positions is not None:
-            raise ValueError("One set of positions cannot fit several modalities: leave `positions` out.")
-        return jnp.concatenate(list(self.embed_each(x, train=train).values()), axis=1)
-
-    def embed_each(
-        self, x: Mapping[str, Float[Array, "..."]], *, train: bool = False
-    ) -> dict[str, Float[Array, "b m c"]]:
-        """Each modality's padded inputs, by name in order."""
-        if set(x) != set(self.names):
-            raise ValueError(f"This adapter reads the modalities {list(self.names)}; got {sorted(x)}.")
-        rows = {}
-        for name in self.names:
-            inputs = self.modalities[name](x[name], train=train)
-            padding = self.paddings[name]()[None]
-            padding = jnp.broadcast_to(padding, (*inputs.shape[:2], padding.shape[-1]))
-            rows[name] = jnp.concatenate([inputs, padding], axis=-1)
-        return rows
-
-    def drop_mask(self, x: Mapping[str, Float[Array, "..."]], key: jax.Array) -> Array:
-        """Which inputs an example keeps (B, M) bool: each modality is dropped at its rate, all of it or nothing."""
-        rows = jax.eval_shape(self.embed_each, dict(x))
-        keys = jax.random.split(key, len(self.names))
-        kept = [
-            jnp.repeat(jax.random.bernoulli(one, 1 - rate, (shape.shape[0], 1)), shape.shape[1], axis=1)
-            for one, rate, shape in zip(keys, self.drop_rates, rows.values(), strict=True)
-        ]
-        return jnp.concatenate(kept, axis=1)

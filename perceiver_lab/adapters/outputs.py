@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
+from perceiver_lab.layers.positions import plain_linear
 from perceiver_lab.ops import check_mask
 
 
@@ -30,3 +31,25 @@ class ClassOutput(nnx.Module):
         taking_part = latent_mask[..., None]
         count = jnp.maximum(taking_part.sum(axis=1), 1)
         return self.linear(jnp.where(taking_part, latents, 0.0).sum(axis=1) / count)
+
+
+class LinearOutput(nnx.Module):
+    """A linear layer on every decoded query (2107.14795, section 3.2)."""
+
+    def __init__(self, input_channels: int, output_channels: int, *, only_query: bool = False, rngs: nnx.Rngs):
+        """`only_query`: there is one query, and its row is the output, as for class logits."""
+        self.only_query = OnlyQuery() if only_query else None
+        self.linear = plain_linear(input_channels, output_channels, rngs=rngs)
+
+    def __call__(self, decoded: Float[Array, "b o e"]) -> Float[Array, "b *o k"]:
+        """(B, O, E) -> (B, O, K), or (B, K) of the first query."""
+        projected = self.linear(decoded)
+        return projected if self.only_query is None else self.only_query(projected)
+
+
+class OnlyQuery(nnx.Module):
+    """What one query asked for: (B, 1, K) -> (B, K). Of several queries, the first. No parameters."""
+
+    def __call__(self, decoded: Float[Array, "b o k"]) -> Float[Array, "b k"]:
+        """Drop the axis of the queries."""
+        return decoded[:, 0]

@@ -9,19 +9,22 @@ from jaxtyping import Array, Float
 class BatchNorm(nnx.Module):
     """Batch normalisation with zero-debiased running averages, as the released models were trained.
 
-    `nnx.BatchNorm` starts its averages from 0 and 1 and never corrects for it; here average = hidden / (1 - 0.9^steps),
-    which is right from the first step on.
+    `nnx.BatchNorm` starts its averages from 0 and 1 and lets that fade; here average = sum / (1 - 0.9^steps), which is
+    right from the first step on.
     """
 
     DECAY = 0.9
 
     def __init__(self, channels: int, *, rngs: nnx.Rngs):
-        """Parameters `scale` and `bias`; statistics `mean`, `variance` (hidden sums) and `steps`."""
+        """Parameters `scale` and `bias`; statistics `mean` and `variance`, the fading sums behind them, and `steps`."""
         del rngs  # starts from constants
         self.scale = nnx.Param(jnp.ones(channels))
         self.bias = nnx.Param(jnp.zeros(channels))
+        # Before the first training step there is no average: these leave the input as it is.
         self.mean = nnx.BatchStat(jnp.zeros(channels))
-        self.variance = nnx.BatchStat(jnp.zeros(channels))
+        self.variance = nnx.BatchStat(jnp.ones(channels))
+        self.mean_sum = nnx.BatchStat(jnp.zeros(channels))
+        self.variance_sum = nnx.BatchStat(jnp.zeros(channels))
         self.steps = nnx.BatchStat(jnp.zeros((), jnp.int32))
 
     def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b h w c"]:
@@ -29,26 +32,34 @@ class BatchNorm(nnx.Module):
         if train:
             mean = x.mean(axis=(0, 1, 2))
             variance = (x**2).mean(axis=(0, 1, 2)) - mean**2
-            self.mean[...] = self.DECAY * self.mean[...] + (1 - self.DECAY) * mean
-            self.variance[...] = self.DECAY * self.variance[...] + (1 - self.DECAY) * variance
-            self.steps[...] = self.steps[...] + 1
+            self._average(mean, variance)
         else:
-            # Before the first training step there is no average yet: leave the input as it is.
-            started = self.steps[...] > 0
-            debias = jnp.where(started, 1 - self.DECAY ** self.steps[...].astype(jnp.float32), 1.0)
-            mean, variance = self.mean[...] / debias, jnp.where(started, self.variance[...] / debias, 1.0)
+            mean, variance = self.mean[...], self.variance[...]
         factor = jax.lax.rsqrt(variance + 1e-5) * self.scale[...]
         return (x - mean[None, None, None]) * factor[None, None, None] + self.bias[...][None, None, None]
 
+    def _average(self, mean, variance):
+        self.steps[...] = self.steps[...] + 1
+        debias = 1 - self.DECAY ** self.steps[...].astype(jnp.float32)
+        for running, total, value in ((self.mean, self.mean_sum, mean), (self.variance, self.variance_sum, variance)):
+            total[...] = self.DECAY * total[...] + (1 - self.DECAY) * value
+            running[...] = total[...] / debias
+
 
 class ConvDownsample(nnx.Module):
-    """`num_layers` times: 7 x 7 convolution of stride 2, batch norm, ReLU, 3 x 3 max-pool of stride 2 (2107.14795, H)."""
+    """`num_layers` times: 7 x 7 convolution, batch norm, ReLU, 3 x 3 max-pool, both of stride 2 (2107.14795, A.1)."""
 
     def __init__(
         self, input_channels: int, channels: int, *, num_layers: int = 1, batch_norm: bool = True, rngs: nnx.Rngs
     ):
-        """Each layer shrinks both sides to a quarter."""
-        widths = [input_channels] + [channels] * (num_layers - 1)
+        """Each layer shrinks both sides to a quarter. Without layers, the image stays as it is.
+
+        Raises:
+          ValueError: a negative number of layers.
+        """
+        if num_layers < 0:
+            raise ValueError(f"num_layers={num_layers} must be at least 0.")
+        widths = ([input_channels] + [channels] * num_layers)[:num_layers]
         self.convs = nnx.data([_conv(width, channels, rngs) for width in widths])
         self.norms = nnx.data([BatchNorm(channels, rngs=rngs) for _ in widths] if batch_norm else [])
 

@@ -167,9 +167,16 @@ class Perceiver(nnx.Module):
         """The learned latent array (N, D), before it has read anything."""
         return self.encoder.latents.table
 
-    def embed(self, x, *, positions: Float[Array, "b m n"] | None = None, train: bool = False):
-        """Raw batch -> inputs (B, M, C)."""
-        return self.input_adapter(x, positions=positions, train=train)
+    def embed(
+        self,
+        x,
+        *,
+        positions: Float[Array, "b m n"] | None = None,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> Float[Array, "b m c"]:
+        """Raw batch -> inputs."""
+        return embed(self.input_adapter, x, positions=positions, train=train, rngs=rngs)
 
     def encode(
         self,
@@ -205,14 +212,36 @@ class Perceiver(nnx.Module):
           mask: True = valid element (B, M).
           latent_mask: True = latent on (B, N). One that is off is neither attended to nor averaged.
           train: dropout acts, batch norm uses the batch's own statistics, modalities are dropped at their rates.
-          rngs: streams "dropout" and, where the adapter drops modalities, "modality".
+          rngs: streams "dropout" and, where the adapter drops or masks modalities, "modality" and "mask".
         """
-        inputs = self.embed(x, positions=positions, train=train)
-        if train and any(getattr(self.input_adapter, "drop_rates", ())):
-            kept = self.input_adapter.drop_mask(x, rngs.modality())
-            mask = kept if mask is None else mask & kept
+        inputs = self.embed(x, positions=positions, train=train, rngs=rngs)
+        mask = without_dropped(self.input_adapter, x, mask, train=train, rngs=rngs)
         latents = self.encode(inputs, mask=mask, latent_mask=latent_mask, train=train, rngs=rngs)
         return self.decode(latents, latent_mask=latent_mask)
+
+
+def embed(input_adapter: nnx.Module, x, *, positions, train: bool, rngs: nnx.Rngs | None) -> Float[Array, "b m c"]:
+    """Call an input adapter; random numbers go to those that mask, in evaluation too."""
+    if getattr(input_adapter, "mask_rates", None) is None:
+        return input_adapter(x, positions=positions, train=train)
+    return input_adapter(x, positions=positions, train=train, rngs=rngs)
+
+
+def without_dropped(input_adapter: nnx.Module, x, mask, *, train: bool, rngs: nnx.Rngs | None):
+    """The input mask, with the modalities taken out that this training step drops.
+
+    Raises:
+      ValueError: there are no rngs to choose them with.
+    """
+    if not train or not any(getattr(input_adapter, "drop_rates", ())):
+        return mask
+    if rngs is None:
+        raise ValueError(
+            f"In training, this adapter drops modalities at random, at rates {input_adapter.drop_rates}: call the "
+            "model with rngs=nnx.Rngs(modality=seed, dropout=seed)."
+        )
+    kept = input_adapter.drop_mask(x, rngs.modality())
+    return kept if mask is None else mask & kept
 
 
 def _make_read(config, input_channels, rngs):

@@ -4,7 +4,13 @@ from perceiver_lab.ops.attention import attend, attention_weights
 from perceiver_lab.ops.cross import CrossParams, choose_form, cross_attend, multiply_adds
 from perceiver_lab.ops.masks import check_mask, input_mask, query_mask
 from perceiver_lab.ops.patches import depth_to_space, extract_patches, space_to_depth
-from perceiver_lab.ops.positions import crop_coordinates, fourier_features, grid_coordinates, num_fourier_features
+from perceiver_lab.ops.positions import (
+    crop_coordinates,
+    fourier_features,
+    grid_coordinates,
+    num_fourier_features,
+    release_coordinates,
+)
 
 __all__ = [
     "CrossParams",
@@ -22,5 +28,6 @@ __all__ = [
     "multiply_adds",
     "num_fourier_features",
     "query_mask",
+    "release_coordinates",
     "space_to_depth",
 ]

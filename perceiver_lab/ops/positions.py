@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 
 def grid_coordinates(shape: Sequence[int]) -> Float[Array, "m n"]:
@@ -43,6 +43,23 @@ def crop_coordinates(offsets: Float[Array, "b n"], crop: Sequence[int], frame: S
     cells = jnp.asarray(cells.reshape(1, -1, len(crop)), jnp.float32)
     last = jnp.asarray([[[max(length - 1, 1) for length in frame]]], jnp.float32)
     return (cells + offsets[:, None, :]) * 2 / last - 1
+
+
+def release_coordinates(cells: Int[Array, " k"], shape: Sequence[int]) -> Float[Array, "k n"]:
+    """Coordinates of selected cells as the Perceiver IO release computes them: -1 + 2 i / d for index i of d.
+
+    Not those of `grid_coordinates`: the last cell lies at 1 - 2 / d instead of 1. The released models were asked for
+    selected outputs with these, and for whole grids with those.
+
+    Args:
+      cells: numbers of the cells, row-major.
+      shape: cells along each axis of the grid.
+
+    Returns:
+      float32, between -1 and 1.
+    """
+    indices = jnp.stack(jnp.unravel_index(cells, tuple(shape)), axis=-1).astype(jnp.float32)
+    return -1 + 2 * indices / jnp.asarray([list(shape)], jnp.float32)
 
 
 def fourier_features(

@@ -1,0 +1,132 @@
+"""Several modalities as one input array."""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+from perceiver_lab.layers import LearnedPositions
+
+
+class MultimodalInput(nnx.Module):
+    """Several modalities in one input array, each told apart by a learned padding (2103.03206, section 4.2).
+
+    Every modality is widened to the same width by a learned vector after its channels; then the modalities follow each
+    other in the alphabetical order of their names.
+    """
+
+    def __init__(
+        self,
+        modalities: Mapping[str, nnx.Module],
+        *,
+        min_padding_size: int = 2,
+        drop_rates: Mapping[str, float] | None = None,
+        mask_rates: Mapping[str, float] | None = None,
+        rngs: nnx.Rngs,
+    ):
+        """Put adapters together.
+
+        Args:
+          modalities: name -> input adapter.
+          min_padding_size: learned channels that the widest modality gets.
+          drop_rates: name -> chance with which an example loses that modality altogether in training, so that the
+            model cannot lean on it ("video dropout", 2103.03206, section 4.2).
+          mask_rates: name -> chance with which an element is replaced by the modality's learned mask token, padding
+            included, in training and in evaluation alike (2107.14795, section 4.3, hides the label with rate 1).
+            If given, every modality has a token, those without a rate too.
+          rngs: for paddings and tokens.
+
+        Raises:
+          ValueError: no modality, or a rate that is no probability or for a modality that is not there.
+        """
+        self.names = tuple(sorted(modalities))
+        self.drop_rates = _rates("drop_rates", drop_rates, self.names)
+        self.mask_rates = None if mask_rates is None else _rates("mask_rates", mask_rates, self.names)
+        self.modalities = nnx.data({name: modalities[name] for name in self.names})
+        self.num_channels = max(adapter.num_channels for adapter in modalities.values()) + min_padding_size
+        widths = {name: self.num_channels - modalities[name].num_channels for name in self.names}
+        self.paddings = nnx.data({name: LearnedPositions((1,), width, rngs=rngs) for name, width in widths.items()})
+        masked = () if mask_rates is None else self.names
+        self.mask_tokens = nnx.data({name: LearnedPositions((1,), self.num_channels, rngs=rngs) for name in masked})
+
+    def __call__(
+        self,
+        x: Mapping[str, Float[Array, "..."]],
+        *,
+        positions: None = None,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> Float[Array, "b m c"]:
+        """Inputs of all modalities, one after the other.
+
+        Args:
+          x: name -> raw batch.
+          positions: stays empty.
+          train: passed on to the modalities' adapters.
+          rngs: stream "mask", where a mask rate lies between 0 and 1.
+
+        Raises:
+          ValueError: a modality is missing or unknown, or there are no rngs where they are needed.
+        """
+        if positions is not None:
+            raise ValueError("One set of positions cannot fit several modalities: leave `positions` out.")
+        return jnp.concatenate(list(self.embed_each(x, train=train, rngs=rngs).values()), axis=1)
+
+    def embed_each(
+        self, x: Mapping[str, Float[Array, "..."]], *, train: bool = False, rngs: nnx.Rngs | None = None
+    ) -> dict[str, Float[Array, "b m c"]]:
+        """Each modality's padded and masked inputs, by name in order. Arguments as above."""
+        rows = self._pad_each(x, train)
+        if self.mask_rates is None:
+            return rows
+        return {
+            name: self._mask(name, rate, rows[name], rngs)
+            for name, rate in zip(self.names, self.mask_rates, strict=True)
+        }
+
+    def drop_mask(self, x: Mapping[str, Float[Array, "..."]], key: Array) -> Bool[Array, "b m"]:
+        """Which inputs an example keeps: each modality is dropped at its rate, all of it or nothing."""
+        rows = jax.eval_shape(lambda batch: self._pad_each(batch, False), dict(x))
+        keys = jax.random.split(key, len(self.names))
+        kept = [
+            jnp.repeat(jax.random.bernoulli(one, 1 - rate, (shape.shape[0], 1)), shape.shape[1], axis=1)
+            for one, rate, shape in zip(keys, self.drop_rates, rows.values(), strict=True)
+        ]
+        return jnp.concatenate(kept, axis=1)
+
+    def _pad_each(self, x, train):
+        if set(x) != set(self.names):
+            raise ValueError(f"This adapter reads the modalities {list(self.names)}; got {sorted(x)}.")
+        rows = {}
+        for name in self.names:
+            inputs = self.modalities[name](x[name], train=train)
+            padding = self.paddings[name]()[None]
+            padding = jnp.broadcast_to(padding, (*inputs.shape[:2], padding.shape[-1]))
+            rows[name] = jnp.concatenate([inputs, padding], axis=-1)
+        return rows
+
+    def _mask(self, name, rate, inputs, rngs):
+        if rate == 0:
+            return inputs
+        token = jnp.broadcast_to(self.mask_tokens[name]()[None], inputs.shape)
+        if rate == 1:
+            return token
+        if rngs is None:
+            raise ValueError(
+                f"The elements of {name!r} are masked at random, with rate {rate}: call the model with "
+                "rngs=nnx.Rngs(mask=seed), in evaluation too."
+            )
+        hidden = jax.random.bernoulli(rngs.mask(), rate, inputs.shape[:2])
+        return jnp.where(hidden[..., None], token, inputs)
+
+
+def _rates(kind, rates, names):
+    rates = dict(rates or {})
+    if not names or set(rates) - set(names) or not all(0 <= rate <= 1 for rate in rates.values()):
+        raise ValueError(
+            f"modalities {list(names)} and {kind} {rates}: there must be at least one modality, and rates between 0 "
+            "and 1 only for those that there are."
+        )
+    return tuple(rates.get(name, 0.0) for name in names)
