@@ -1,0 +1,46 @@
+"""Figures: arrays in, a figure with alt text out. All come from `figure`, and show themselves at the end of a cell."""
+
+from perceiver_lab.figures.diagrams import cross_attention_shapes, perceiver_diagram
+from perceiver_lab.figures.images import attention_on_image, image_grid, map_grid, overlay, to_rgb
+from perceiver_lab.figures.results import accuracy_bars, confusion, loss_curve, wilson_interval
+from perceiver_lab.figures.signals import fourier_bands, spectrum
+from perceiver_lab.figures.style import (
+    COLOURS,
+    DASHES,
+    MARKERS,
+    SEQUENTIAL,
+    SIGNED,
+    DescribedFigure,
+    figure,
+    image_html,
+    series,
+    signed_limits,
+    style,
+)
+
+__all__ = [
+    "COLOURS",
+    "DASHES",
+    "MARKERS",
+    "SEQUENTIAL",
+    "SIGNED",
+    "DescribedFigure",
+    "accuracy_bars",
+    "attention_on_image",
+    "confusion",
+    "cross_attention_shapes",
+    "figure",
+    "fourier_bands",
+    "image_grid",
+    "image_html",
+    "loss_curve",
+    "map_grid",
+    "overlay",
+    "perceiver_diagram",
+    "series",
+    "signed_limits",
+    "spectrum",
+    "style",
+    "to_rgb",
+    "wilson_interval",
+]
