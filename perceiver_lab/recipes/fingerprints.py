@@ -34,11 +34,11 @@ def describe(value: Any) -> Any:
         return f"{array.dtype}{array.shape} {hashlib.sha256(array.tobytes()).hexdigest()}"
     if isinstance(value, functools.partial):
         return {"partial": describe(value.func), "args": describe(value.args), "keywords": describe(value.keywords)}
-    if isinstance(value, type) or callable(value) and hasattr(value, "__qualname__"):
+    if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
         held = [describe(cell.cell_contents) for cell in getattr(value, "__closure__", None) or ()]
         return [value.__qualname__, *held] if held else value.__qualname__
     raise ValueError(
-        f"A recipe holds {value!r}, which has no fingerprint. Use plain values, frozen dataclasses, functions and arrays."
+        f"A recipe holds {value!r}, which has no fingerprint. Use plain values, frozen dataclasses, functions, arrays."
     )
 
 

@@ -1,5 +1,6 @@
 """Files that are either complete or not there, and their checksums."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -24,7 +25,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         raise OSError(f"{path} could not be written ({error}). Choose a folder with room that is yours.") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # gone when all went well, and out of reach when the folder is
+            partial.unlink()
 
 
 def make_folder(folder: Path) -> None:

@@ -29,7 +29,8 @@ class NonFiniteLossError(FloatingPointError):
 
     def __init__(self, step: int, metrics: dict[str, float], records: np.ndarray | None, checkpoint: Path | None):
         self.step, self.records, self.checkpoint = step, records, checkpoint
-        numbers = ", ".join(f"{name} {value:g}" for name, value in metrics.items())
+        first = ["loss", "grad_norm"]
+        numbers = ", ".join(f"{name} {metrics[name]:g}" for name in first + sorted(metrics.keys() - set(first)))
         whose = "whose batches have no record ids" if records is None else f"on records {records.tolist()}"
         kept = "No checkpoint was kept" if checkpoint is None else f"The last good checkpoint is {checkpoint}"
         super().__init__(

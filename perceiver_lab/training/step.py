@@ -38,7 +38,7 @@ class TrainStep:
         # The one compiled function; not a method, so that a call has nothing of ours in its way.
         self.compiled = jax.jit(self._step, donate_argnums=(0, 1, 2))
 
-    def init(self) -> tuple[nnx.State, nnx.State, Any]:
+    def init(self) -> tuple[Any, Any, Any]:
         """Parameters, other state (such as batch statistics) and optimiser state, from the model as it was given.
 
         They are copies: the step gives their memory away, and the model must keep its own.
@@ -46,7 +46,7 @@ class TrainStep:
         params, state = jax.tree.map(jnp.copy, (self._params, self._state))
         return params, state, self.optimizer.init(params)
 
-    def __call__(self, params: nnx.State, state: nnx.State, opt_state: Any, batch: Batch, key: jax.Array):
+    def __call__(self, params: Any, state: Any, opt_state: Any, batch: Batch, key: jax.Array):
         """One step.
 
         Args:
@@ -61,7 +61,7 @@ class TrainStep:
         """
         return self.compiled(params, state, opt_state, batch, key)
 
-    def merge(self, params: nnx.State, state: nnx.State) -> nnx.Module:
+    def merge(self, params: Any, state: Any) -> nnx.Module:
         """A module that shares these arrays. Keep it only when no further step will give them away."""
         return nnx.merge(self.graphdef, params, state)
 

@@ -39,7 +39,8 @@ def save_weights(path: str | os.PathLike, model: nnx.Module, about: dict[str, An
     bad = [name for name, array in arrays.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
     if bad:
         raise ValueError(f"These weights are not finite and were not saved: {shorten(bad)}. Train with a lower rate.")
-    content = save(arrays, metadata={"format": "perceiver_lab", "about": json.dumps(_named(about), sort_keys=True)})
+    # One entry only: the order of several is left to chance, and equal weights should be equal files.
+    content = save(arrays, metadata={"perceiver_lab": json.dumps(_named(about), sort_keys=True)})
     write_atomically(path, content)
     # Last, because it vouches for the weights: an interrupted save leaves a sha256 that does not fit.
     write_atomically(

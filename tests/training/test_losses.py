@@ -1,0 +1,54 @@
+"""Cross-entropy against sums in float64, smoothing, weights and bad input."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from perceiver_lab.training.losses import cross_entropy
+
+
+def reference(logits, targets):
+    logits = logits.astype(np.float64)
+    log_probs = logits - np.log(np.exp(logits - logits.max(-1, keepdims=True)).sum(-1, keepdims=True))
+    log_probs -= logits.max(-1, keepdims=True)
+    return -(targets * log_probs).sum(-1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    logits=hnp.arrays(np.float32, (4, 5), elements=st.floats(-30, 30, width=32)),
+    labels=hnp.arrays(np.int32, 4, elements=st.integers(0, 4)),
+    smoothing=st.sampled_from([0.0, 0.1, 0.5]),
+)
+def test_against_float64(logits, labels, smoothing):
+    targets = np.eye(5)[labels] * (1 - smoothing) + smoothing / 5
+    found = cross_entropy(jnp.asarray(logits), jnp.asarray(labels), label_smoothing=smoothing)
+    np.testing.assert_allclose(found, reference(logits, targets).mean(), rtol=1e-5, atol=1e-5)
+    # The same labels as distributions.
+    mixed = cross_entropy(jnp.asarray(logits), jnp.eye(5)[labels], label_smoothing=smoothing)
+    np.testing.assert_allclose(found, mixed, rtol=1e-5, atol=1e-5)
+
+
+def test_weights_leave_padding_out():
+    rng = np.random.default_rng(0)
+    logits, labels = jnp.asarray(rng.normal(size=(4, 3)), jnp.float32), jnp.array([0, 2, 1, 9])
+    weighted = cross_entropy(logits, labels, weights=jnp.array([1, 1, 1, 0]))
+    np.testing.assert_allclose(weighted, cross_entropy(logits[:3], labels[:3]), rtol=1e-6)
+
+
+def test_a_label_out_of_range_is_nan():
+    """Not 0 and not the last class: a wrong label must be noticed."""
+    for label in (-1, 3):
+        assert np.isnan(cross_entropy(jnp.zeros((2, 3)), jnp.array([0, label])))
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match=r"logits \(2, 3, 4\).*Reduce"):
+        cross_entropy(jnp.zeros((2, 3, 4)), jnp.zeros(2, jnp.int32))
+    with pytest.raises(ValueError, match=r"labels \(3,\)"):
+        cross_entropy(jnp.zeros((2, 3)), jnp.zeros(3, jnp.int32))
+    with pytest.raises(ValueError, match="label_smoothing must lie in"):
+        cross_entropy(jnp.zeros((2, 3)), jnp.zeros(2, jnp.int32), label_smoothing=1.0)
