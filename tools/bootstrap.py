@@ -5,8 +5,9 @@
     python3 tools/bootstrap.py colab        # .venv-colab: Python 3.13 and the versions that Colab has preinstalled
     python3 tools/bootstrap.py path         # put this checkout on the path of the Python that runs this (conda)
 
-Hash-pinned locks, installed by uv (seconds); where uv is missing, pip brings the pinned uv first. A stamp file remembers
-what was installed, so that a second call has nothing to do. Written for old Pythons too: they get a message, no traceback.
+Hash-pinned locks, installed by uv (seconds); where uv is missing, pip brings the pinned uv first. A stamp file
+remembers what was installed, so that a second call has nothing to do. Old Pythons can read this file as well: they get
+a message, no traceback.
 """
 
 import argparse
@@ -33,8 +34,8 @@ NO_PYTHON = (
     "install python3 python3-venv) and say which: make setup PY=python3.12. Or install uv, which brings its own Python."
 )
 NO_VENV = (
-    "{python} can make no virtual environment: its venv or pip is missing. Debian, Ubuntu: apt-get install python3-venv. "
-    "Elsewhere: install uv, or use conda with environment.yml. Then run the same command again."
+    "{python} can make no virtual environment: its venv or pip is missing. Debian, Ubuntu: apt-get install "
+    "python3-venv. Elsewhere: install uv, or use conda with environment.yml. Then run the same command again."
 )
 NOT_INSTALLED = (
     "Installing {lock} failed; the reason stands above. If it speaks of connections, names or time-outs, the package "
@@ -66,9 +67,8 @@ def find_python(versions, this=sys.version_info, which=shutil.which):
     if tuple(this[:2]) in versions:
         return sys.executable
     for major, minor in versions:
-        name = "python{}.{}".format(major, minor)
-        candidates = [which(name)]
-        candidates += sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/{}.{}.*/bin/python".format(major, minor))))
+        candidates = [which(f"python{major}.{minor}")]
+        candidates += sorted(glob.glob(os.path.expanduser(f"~/.pyenv/versions/{major}.{minor}.*/bin/python")))
         for candidate in candidates:
             if candidate and answers(candidate, "-c", ""):
                 return candidate
@@ -107,11 +107,11 @@ def make_venv(folder, versions):
 
 def requirement(text, name):
     """The lines of one package in a lock: its pin and its hashes."""
-    found = re.search(r"^{}==\S+(?: ;[^\\\n]*)?(?: \\\n +--hash=\S+)*".format(re.escape(name)), text, re.MULTILINE)
+    found = re.search(rf"^{re.escape(name)}==\S+(?: ;[^\\\n]*)?(?: \\\n +--hash=\S+)*", text, re.MULTILINE)
     return found.group(0) + "\n" if found else None
 
 
-def fetch_uv(folder, lock):
+def fetch_uv(folder):
     """Install the pinned uv by pip and return it; None where that failed."""
     with open(os.path.join(ROOT, CORE)) as file:
         pin = requirement(file.read(), "uv")
@@ -159,12 +159,12 @@ def install(folder, lock, versions):
     python = venv_python(folder)
     if stamp == wanted and os.path.exists(python):
         return
-    print("Installing {} into {} ...".format(lock, os.path.basename(folder)), flush=True)
-    if not stamp or not answers(python, "-c", ""):
+    print(f"Installing {lock} into {os.path.basename(folder)} ...", flush=True)
+    if not answers(python, "-c", f"import sys; sys.exit(sys.version_info[:2] not in {versions})"):
         make_venv(folder, versions)
     if stamp:
         os.remove(os.path.join(folder, "installed.json"))
-    uv = find_uv(folder) or fetch_uv(folder, lock)
+    uv = find_uv(folder) or fetch_uv(folder)
     path = os.path.join(ROOT, lock)
     if uv is None:
         done = run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", path)
