@@ -35,11 +35,14 @@ bench: .venv-dev ## measure; results go to benchmarks/results
 notebooks: .venv-dev ## execute every lesson from notebooks/source (ARGS="04 05" for some)
 	@$(RUN) tools/notebooks.py build $(ARGS)
 
-LOCK := uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes --custom-compile-command "make lock"
-lock:           ## pin the newest versions that fit the *.in files
-	$(LOCK) --upgrade --python-version 3.11 requirements.in -o requirements.lock
-	$(LOCK) --upgrade --python-version 3.11 -c requirements.lock requirements-dev.in -o requirements-dev.lock
-	$(LOCK) --upgrade --python-version 3.13 requirements-colab.in -o requirements-colab.txt
+LOCK := uv pip compile --quiet --upgrade --generate-hashes --custom-compile-command "make lock"
+# One version of everything on every Python and platform; Colab is one machine.
+EVERYWHERE := --universal --fork-strategy fewest --python-version 3.11
+ON_COLAB := --python-platform x86_64-manylinux_2_28 --python-version 3.13
+lock:           ## pin the newest versions that fit the *.in files (needs uv)
+	$(LOCK) $(EVERYWHERE) requirements.in -o requirements.lock
+	$(LOCK) $(EVERYWHERE) -c requirements.lock requirements-dev.in -o requirements-dev.lock
+	$(LOCK) $(ON_COLAB) requirements-colab.in -o requirements-colab.txt
 
 clean:          ## remove environments and caches
 	rm -rf .venv .venv-colab .cache .pytest_cache .hypothesis .ruff_cache build dist
