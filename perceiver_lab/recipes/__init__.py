@@ -5,8 +5,24 @@ same from a shell. A new file in this folder with a tuple `RECIPES` is found by 
 """
 
 from perceiver_lab.recipes.base import Budget, Data, Recipe
+from perceiver_lab.recipes.overrides import parse as parse_settings
 from perceiver_lab.recipes.registry import get, names
-from perceiver_lab.recipes.running import Run, run
-from perceiver_lab.recipes.shipping import load_shipped, ship
+from perceiver_lab.recipes.running import Run, load_run, run, run_folder
+from perceiver_lab.recipes.shipping import check_shipped, load_shipped, ship, shipped_path
 
-__all__ = ["Budget", "Data", "Recipe", "Run", "get", "load_shipped", "names", "run", "ship"]
+__all__ = [
+    "Budget",
+    "Data",
+    "Recipe",
+    "Run",
+    "check_shipped",
+    "get",
+    "load_run",
+    "load_shipped",
+    "names",
+    "parse_settings",
+    "run",
+    "run_folder",
+    "ship",
+    "shipped_path",
+]

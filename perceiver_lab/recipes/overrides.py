@@ -90,7 +90,7 @@ def _typed(value, old, key):
 
 
 def _expected(old):
-    return f"expected {type(old).__name__} as in {key_text(old)}"
+    return f"expected {type(old).__name__}, such as {key_text(old)}"
 
 
 def key_text(value: Any) -> str:

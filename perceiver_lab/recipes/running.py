@@ -113,6 +113,17 @@ def run(
     return _as_run(recipe, mode, seed, outcome.model, about, folder)
 
 
+def load_run(recipe: Recipe, folder: str | os.PathLike) -> nnx.Module:
+    """The model of a finished run, from its folder.
+
+    Raises:
+      WeightsError: no finished run of this recipe's model there.
+    """
+    model = recipe.make_model(nnx.Rngs(0))
+    load_weights(Path(folder) / WEIGHTS, model)
+    return model
+
+
 def _about(recipe, mode, seed, outcome):
     budget = recipe.budget(mode)
     test = next((record for record in reversed(outcome.history.records) if "test_accuracy" in record), None)

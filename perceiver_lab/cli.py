@@ -1,0 +1,183 @@
+"""`perceiver-lab`: recipes from a shell.
+
+    perceiver-lab list
+    perceiver-lab train digits_perceiver --mode full --set model.num_latents=64 --resume
+    perceiver-lab evaluate digits_perceiver
+    perceiver-lab reproduce digits_perceiver
+
+Exit codes: 0 done; 1 the result is not what it should be; 2 the request cannot be met, and the message says why.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+MODES = ("ci", "lab", "full")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+      arguments: by default those of the process.
+
+    Returns:
+      The exit code.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except FloatingPointError as error:
+        return _fail(error, 1)
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        return _fail(error, 2)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the same command with --resume goes on from the last checkpoint.", 130)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="perceiver-lab", description="Train, evaluate and reproduce recipes.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("list", help="all recipes, and what ships of them")
+    listing.set_defaults(command=_list)
+
+    train = commands.add_parser("train", help="train a recipe, every seed of its budget")
+    _add_common(train)
+    train.add_argument("--seed", type=int, help="only this seed")
+    train.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
+    train.add_argument("--quiet", action="store_true", help="no progress bar")
+    train.add_argument("--ship", action="store_true", help="then put the weights into data/weights (maintainers)")
+    train.set_defaults(command=_train)
+
+    evaluate = commands.add_parser("evaluate", help="test the weights that ship, or those of a finished run")
+    _add_common(evaluate)
+    evaluate.set_defaults(command=_evaluate)
+
+    reproduce = commands.add_parser("reproduce", help="train again what ships and compare")
+    reproduce.add_argument("name", metavar="NAME", help="a recipe whose weights ship")
+    reproduce.add_argument("--folder", type=Path, help="for the new run; by default in the cache")
+    reproduce.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
+    reproduce.add_argument("--quiet", action="store_true", help="no progress bar")
+    reproduce.set_defaults(command=_reproduce)
+    return parser
+
+
+def _add_common(command):
+    command.add_argument("name", metavar="NAME", help="of a recipe; `perceiver-lab list` shows them")
+    command.add_argument("--mode", choices=MODES, default="full", help="budget (default: full)")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="such as model.num_latents=64"
+    )
+    command.add_argument("--folder", type=Path, help="for checkpoints and weights; by default in the cache")
+
+
+def _list(options):
+    from perceiver_lab import recipes
+    from perceiver_lab.training import read_about
+
+    for name in recipes.names():
+        recipe, path = recipes.get(name), recipes.shipped_path(name)
+        ships = ""
+        if path.exists():
+            about = read_about(path)
+            fits = about.get("fingerprint") == recipe.fingerprint("full")
+            ships = f" [ships, {_accuracy(about['metrics'])}]" if fits else " [ships, but made by another version]"
+        print(f"{name}: {recipe.summary}{ships}")
+    return 0
+
+
+def _train(options):
+    from perceiver_lab import recipes
+
+    recipe = _recipe(options)
+    if options.ship and (options.mode != "full" or options.settings or options.seed is not None):
+        raise ValueError("--ship wants the recipe as it stands: --mode full, no --set, no --seed.")
+    seeds = recipe.budget(options.mode).seeds if options.seed is None else (options.seed,)
+    runs = []
+    for seed in seeds:
+        folder = _folder(options, recipe, seed, len(seeds))
+        print(f"{recipe.name}, mode {options.mode}, seed {seed}, into {folder}", flush=True)
+        run = recipes.run(recipe, options.mode, folder, seed=seed, resume=options.resume, progress=not options.quiet)
+        print(f"seed {seed}: test accuracy {_accuracy(run.metrics)}, {run.about['minutes']:g} minutes", flush=True)
+        runs.append(run)
+    if options.ship:
+        print(f"shipped as {recipes.ship(recipe, runs)}")
+    return 0
+
+
+def _evaluate(options):
+    from perceiver_lab import recipes
+
+    recipe = _recipe(options)
+    if options.folder is None and not options.settings:
+        found = recipes.load_shipped(recipe)
+        if found is None:
+            raise ValueError(
+                f"No weights ship for {recipe.name!r} as it stands. Train it (perceiver-lab train {recipe.name}) and "
+                "name the folder: --folder."
+            )
+        model = found[0]
+    else:
+        seed = recipe.budget(options.mode).seeds[0]
+        folder = options.folder or recipes.run_folder(recipe, options.mode, seed)
+        model = recipes.load_run(recipe, folder)
+    print(f"{recipe.name}: test accuracy {recipe.evaluate(model, options.mode).accuracy}")
+    return 0
+
+
+def _reproduce(options):
+    from perceiver_lab import recipes
+
+    recipe = recipes.get(options.name)
+    found = recipes.load_shipped(recipe)
+    if found is None:
+        raise ValueError(
+            f"No weights ship for {recipe.name!r} as it stands, so there is nothing to compare with. "
+            f"perceiver-lab train {recipe.name} trains it."
+        )
+    stored = found[1]
+    seed = stored["seed"]
+    folder = options.folder or recipes.run_folder(recipe, "full", seed)
+    run = recipes.run(recipe, "full", folder, seed=seed, resume=options.resume, progress=not options.quiet)
+    print(f"stored: {_accuracy(stored['metrics'])}, {stored['minutes']:g} minutes on {stored['device']}")
+    print(f"now:    {_accuracy(run.metrics)}, {run.about['minutes']:g} minutes on {run.about['device']}")
+    if run.metrics == stored["metrics"]:
+        print("equal in every digit")
+        return 0
+    low, high = stored["metrics"]["accuracy_low"], stored["metrics"]["accuracy_high"]
+    if low <= run.metrics["accuracy"] <= high:
+        print("within the stored 95 % interval; other hardware and versions round differently")
+        return 0
+    print(f"outside the stored 95 % interval of {100 * low:.1f}-{100 * high:.1f} %: not reproduced")
+    return 1
+
+
+def _recipe(options):
+    from perceiver_lab import recipes
+
+    return recipes.get(options.name).override(recipes.parse_settings(options.settings))
+
+
+def _folder(options, recipe, seed, count):
+    from perceiver_lab import recipes
+
+    if options.folder is None:
+        return recipes.run_folder(recipe, options.mode, seed)
+    return options.folder if count == 1 else options.folder / f"seed_{seed}"
+
+
+def _accuracy(metrics):
+    from perceiver_lab.training import Accuracy
+
+    return Accuracy(correct=metrics["correct"], total=metrics["total"])
+
+
+def _fail(error, code):
+    print(f"perceiver-lab: {error}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""A loss curve that grows while a notebook trains."""
+
+import itertools
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from perceiver_lab.training import History
+
+_numbers = itertools.count(1)
+
+
+class LiveCurve:
+    """A callback for `training.train` that draws the history so far, at most once per `interval` seconds.
+
+    ::
+
+        with LiveCurve() as curve:
+            result = train(model, batches, ..., callbacks=[curve])
+
+    Leaving the block draws the whole curve, which is what the notebook keeps. Outside a notebook nothing is drawn.
+    """
+
+    def __init__(self, *names: str, interval: float = 1.0):
+        """Draw these columns of the history, by default the loss in training and on the test split."""
+        self.names = names or ("loss", "test_loss")
+        self.interval = interval
+        self._place = f"perceiver_lab_live_curve_{next(_numbers)}"
+        self._history = None
+        self._shown = False
+        self._last = float("-inf")
+
+    def __call__(self, history: "History") -> None:
+        """Take note of the history, and draw it when the last drawing is old enough."""
+        self._history = history
+        if time.monotonic() - self._last >= self.interval:
+            self._draw()
+
+    def __enter__(self) -> "LiveCurve":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._draw()
+
+    def _draw(self):
+        if self._history is None or not _in_notebook():
+            return
+        from IPython.display import display
+
+        from perceiver_lab.figures import loss_curve
+
+        curves = {name: self._history.curve(name) for name in self.names}
+        curves = {name: curve for name, curve in curves.items() if curve[0]}
+        if not curves:
+            return
+        figure = loss_curve(
+            {name: values for name, (_, values) in curves.items()},
+            steps={name: steps for name, (steps, _) in curves.items()},
+        )
+        bundle = {"text/html": figure.html(), "text/plain": figure.alt}
+        display(bundle, raw=True, display_id=self._place, update=self._shown)
+        self._shown = True
+        self._last = time.monotonic()
+
+
+def _in_notebook():
+    """Whether outputs can be updated in place: a kernel, not a terminal."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return False
+    return getattr(get_ipython(), "kernel", None) is not None
