@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -21,7 +22,7 @@ def grid_coordinates(shape: Sequence[int]) -> Float[Array, "m n"]:
     """
     if not shape or min(shape) < 1:
         raise ValueError(f"A grid needs at least one axis and one cell along each; got shape {tuple(shape)}.")
-    axes = [np.linspace(-1.0, 1.0, length, dtype=np.float32) for length in shape]
+    axes = [_linspace(-1.0, 1.0, length) for length in shape]
     return jnp.asarray(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes)))
 
 
@@ -98,7 +99,7 @@ def fourier_features(
             f"{positions.shape[-1]} coordinates. Give one resolution per coordinate."
         )
     positions = positions.astype(jnp.float32)
-    bands = np.stack([np.linspace(1.0, resolution / 2, num_bands, dtype=np.float32) for resolution in max_resolution])
+    bands = np.stack([_linspace(1.0, resolution / 2, num_bands) for resolution in max_resolution])
     bands = jnp.asarray(bands).reshape((1,) * (positions.ndim - 1) + bands.shape)
     # The product order of the reference: at 15,000 half-turns another order already shows in the second decimal.
     phases = (positions[..., None] * bands) * jnp.pi
@@ -113,3 +114,12 @@ def fourier_features(
 def num_fourier_features(num_axes: int, num_bands: int, *, include_positions: bool = True, sine_only: bool = False):
     """Channels of `fourier_features`: 258 for an image with 64 bands."""
     return num_axes * (include_positions + num_bands * (1 if sine_only else 2))
+
+
+def _linspace(start: float, stop: float, num: int) -> np.ndarray:
+    """Evenly spaced values as the reference has them: those of JAX, computed once, outside of whatever is traced.
+
+    NumPy's differ in the last bit, and a phase multiplies that by up to 50,000.
+    """
+    with jax.ensure_compile_time_eval():
+        return np.asarray(jnp.linspace(start, stop, num, dtype=jnp.float32))
