@@ -8,10 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Num
 
-from perceiver_lab.layers.blocks import repeat_batch
-from perceiver_lab.ops import input_mask
+from perceiver_lab.introspect import FirstRead, attention_maps, rollout
 
 KEPT_EXAMPLES = 2
 # Weights of a composed layer kept per head up to this many numbers (256 MiB); beyond it, the heads' mean.
@@ -36,7 +35,7 @@ class ArrayProvider:
     def __init__(
         self,
         maps: Mapping[str, Float[np.ndarray, "b h n m"]],
-        predict: Callable[[int, Bool[np.ndarray, " n"]], Float[np.ndarray, " k"]],
+        predict: Callable,
     ):
         """Wrap them.
 
@@ -61,7 +60,10 @@ class ModelProvider:
     """
 
     def __init__(
-        self, model: nnx.Module, inputs: Float[Array, "b ..."], positions: Float[Array, "b m n"] | None = None
+        self,
+        model: nnx.Module,
+        inputs: Num[Array, "b ..."] | Num[np.ndarray, "b ..."],
+        positions: Float[Array, "b m n"] | Float[np.ndarray, "b m n"] | None = None,
     ):
         """Look at the first example to learn the layers.
 
@@ -85,7 +87,6 @@ class ModelProvider:
         self._model = nnx.merge(graphdef, jax.tree.map(jnp.copy, state))
         self._inputs = jnp.asarray(inputs)
         self._positions = None if positions is None else jnp.asarray(positions)
-        self._graphdef, self._state = nnx.split(self._model)
         self._seen = functools.lru_cache(KEPT_EXAMPLES)(self._look)
         self._composed = functools.lru_cache(2)(self._compose)
         self._read = functools.lru_cache(KEPT_EXAMPLES)(self._read_once)
@@ -98,65 +99,40 @@ class ModelProvider:
         return self._composed(example, layer)
 
     def predict(self, example: int, latent_mask: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " k"]:
-        """Class probabilities with some latents off; where the inputs are read once, that read is not repeated."""
-        probabilities = _finish(self._graphdef, self._state, self._read(example), jnp.asarray(latent_mask)[None])
-        return np.asarray(probabilities[0])
+        """Class probabilities with some latents off; the first read is not repeated."""
+        logits = self._read(example)(np.asarray(latent_mask)[None])[0].astype(np.float64)
+        exponentials = np.exp(logits - logits.max())
+        return exponentials / exponentials.sum()
 
     def _one(self, example):
         positions = None if self._positions is None else self._positions[example : example + 1]
         return self._inputs[example : example + 1], positions
 
     def _look(self, example):
-        from perceiver_lab import introspect
-
         inputs, positions = self._one(example)
-        return introspect.attention_maps(self._model, inputs, positions=positions)[1]
+        return attention_maps(self._model, inputs, positions=positions)[1]
 
     def _read_once(self, example):
         inputs, positions = self._one(example)
-        return _start(self._graphdef, self._state, inputs, positions)
+        return FirstRead(self._model, inputs, positions=positions)
 
     def _layers(self):
         names, read = [], None
         maps = self._seen(0)
         for name, _ in maps:
             read = name if name.startswith("read") else read
-            names.append(name if name == read else f"{name} through {read}")
-        reads = [name for name in names if name in dict(maps)]
+            if name.startswith(("read", "block")):
+                names.append(name if name == read else f"{name} through {read}")
+        reads = [name for name in names if name.startswith("read")]
         return [*reads, *(name for name in names if name not in reads), "rollout"]
 
     def _compose(self, example, layer):
         maps = self._seen(example)
         if layer == "rollout":
-            from perceiver_lab import introspect
-
-            return np.asarray(introspect.rollout(maps))
+            # Without the decoder of a Perceiver IO: rows are latents here.
+            return np.asarray(rollout([entry for entry in maps if entry.name.startswith(("read", "block"))]))
         name, _, read = layer.partition(" through ")
         weights, read_weights = dict(maps)[name][0], dict(maps)[read][0].mean(axis=0)
         if weights.shape[0] * read_weights.size > MAX_WEIGHTS_PER_HEAD:
             weights = weights.mean(axis=0, keepdims=True)
         return np.matmul(weights, read_weights[None])
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _start(graphdef, state, inputs, positions):
-    """The latents after the only read, or, where there are more reads, the embedded inputs."""
-    model = nnx.merge(graphdef, state)
-    embedded = model.embed(inputs, positions=positions)
-    if model.config.num_reads > 1:
-        return embedded
-    return model.encoder.reads[0](repeat_batch(model.encoder.latents(), 1), embedded)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _finish(graphdef, state, started, latent_mask):
-    """Class probabilities from what `_start` gave."""
-    model = nnx.merge(graphdef, state)
-    if model.config.num_reads > 1:
-        latents = model.encode(started, latent_mask=latent_mask)
-    else:
-        latents = started
-        mask = input_mask(latent_mask, model.config.num_latents)
-        for number in range(model.config.num_blocks):
-            latents = model.encoder.blocks[min(number, len(model.encoder.blocks) - 1)](latents, mask=mask)
-    return jax.nn.softmax(model.decode(latents, latent_mask=latent_mask))
