@@ -17,6 +17,7 @@ from collections import Counter
 import jupytext
 import nbformat
 from nbclient import NotebookClient
+
 from notebook_lint import complaints
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]

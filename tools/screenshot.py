@@ -14,9 +14,10 @@ import pathlib
 import sys
 import tempfile
 
-import lab_server
 import nbformat
 from playwright.sync_api import sync_playwright
+
+import lab_server
 
 NOTEBOOK = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-WindowedPanel-outer"
 CELLS = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell"
