@@ -112,31 +112,57 @@ class PerceiverEncoder(nnx.Module):
         Raises:
           ValueError: inputs or masks of another shape.
         """
-        self._check(inputs, mask, latent_mask)
+        latents = self.first_read(inputs, mask=mask, train=train, rngs=rngs)
+        return self.process(latents, inputs, mask=mask, latent_mask=latent_mask, train=train, rngs=rngs)
+
+    def first_read(
+        self,
+        inputs: Float[Array, "b m c"],
+        *,
+        mask: Bool[Array, "b m"] | None = None,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> Float[Array, "b n d"]:
+        """The latents after the first read. Arguments as above; which latents are on plays no part in it."""
+        self._check(inputs, mask)
+        return self._read(0, repeat_batch(self.latents(), inputs.shape[0]), inputs, mask, train, rngs)
+
+    def process(
+        self,
+        latents: Float[Array, "b n d"],
+        inputs: Float[Array, "b m c"] | None,
+        *,
+        mask: Bool[Array, "b m"] | None = None,
+        latent_mask: Bool[Array, "b n"] | None = None,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> Float[Array, "b n d"]:
+        """Everything after the first read. Where that is the only one, `inputs` is not used and may be None."""
         config = self.config
-        latents = repeat_batch(self.latents(), inputs.shape[0])
-        read_mask = None if mask is None else input_mask(mask, config.num_latents)
+        check_mask(latent_mask, (latents.shape[0], config.num_latents), "latent_mask", "(B, N)")
         block_mask = None if latent_mask is None else input_mask(latent_mask, config.num_latents)
         blocks_per_read = config.num_blocks // config.num_reads
         for number in range(config.num_blocks):
-            if number % blocks_per_read == 0:
-                index = number // blocks_per_read
-                with labelled(f"read {index}"):
-                    read = self.reads[min(index, len(self.reads) - 1)]
-                    latents = read(latents, inputs, mask=read_mask, train=train, rngs=rngs)
+            if number and number % blocks_per_read == 0:
+                latents = self._read(number // blocks_per_read, latents, inputs, mask, train, rngs)
             with labelled(f"block {number}"):
                 block = self.blocks[min(number, len(self.blocks) - 1)]
                 latents = block(latents, mask=block_mask, train=train, rngs=rngs)
         return latents
 
-    def _check(self, inputs, mask, latent_mask):
+    def _read(self, index, latents, inputs, mask, train, rngs):
+        read = self.reads[min(index, len(self.reads) - 1)]
+        read_mask = None if mask is None else input_mask(mask, self.config.num_latents)
+        with labelled(f"read {index}"):
+            return read(latents, inputs, mask=read_mask, train=train, rngs=rngs)
+
+    def _check(self, inputs, mask):
         if inputs.ndim != 3 or inputs.shape[-1] != self.input_channels or 0 in inputs.shape:
             raise ValueError(
                 f"inputs must be (B, M, C) with C = {self.input_channels} and nothing empty; got shape {inputs.shape}. "
                 "The input adapter's num_channels and the encoder's input_channels must agree."
             )
         check_mask(mask, inputs.shape[:2], "mask", "(B, M)")
-        check_mask(latent_mask, (inputs.shape[0], self.config.num_latents), "latent_mask", "(B, N)")
 
 
 class Perceiver(nnx.Module):
