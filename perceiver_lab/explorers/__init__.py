@@ -2,6 +2,16 @@
 
 from perceiver_lab.explorers.attention import AttentionExplorer
 from perceiver_lab.explorers.base import Explorer
+from perceiver_lab.explorers.fourier import FourierBandwidth
 from perceiver_lab.explorers.providers import ArrayProvider, ModelProvider, Provider
+from perceiver_lab.explorers.shapes import ShapeTracer
 
-__all__ = ["ArrayProvider", "AttentionExplorer", "Explorer", "ModelProvider", "Provider"]
+__all__ = [
+    "ArrayProvider",
+    "AttentionExplorer",
+    "Explorer",
+    "FourierBandwidth",
+    "ModelProvider",
+    "Provider",
+    "ShapeTracer",
+]
