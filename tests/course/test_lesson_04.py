@@ -1,0 +1,170 @@
+"""The exercises of lesson 04: right answers in any form, the usual mistakes by name, the empty cell."""
+
+import pathlib
+import re
+
+import numpy as np
+import pytest
+
+from perceiver_lab.course.exercises import lesson, verdict
+from perceiver_lab.course.exercises.lesson_04 import masked_readout, rows_in_order
+
+EXERCISES = {exercise.id: exercise for exercise in lesson("04")}
+SOURCE = pathlib.Path(__file__).parents[2] / "notebooks" / "source" / "04_the_perceiver.py"
+
+
+def rows_by_loop(images, positions, order):
+    b, h, w, c = images.shape
+    result = np.zeros((b, h * w, c + 2))
+    for place, number in enumerate(order):
+        result[:, place, :c] = images[:, number // w, number % w]
+        result[:, place, c:] = positions[number]
+    return result
+
+
+def rows_pixels_only(images, positions, order):
+    b, h, w, c = images.shape
+    places = np.broadcast_to(positions, (b, h * w, 2))
+    return np.concatenate([images.reshape(b, h * w, c)[:, order], places], axis=-1)
+
+
+def rows_positions_only(images, positions, order):
+    b, h, w, c = images.shape
+    places = np.broadcast_to(positions[order], (b, h * w, 2))
+    return np.concatenate([images.reshape(b, h * w, c), places], axis=-1)
+
+
+def rows_inverse(images, positions, order):
+    return rows_in_order(images, positions, np.argsort(order))
+
+
+def rows_swapped(images, positions, order):
+    rows = rows_in_order(images, positions, order)
+    c = images.shape[-1]
+    return np.concatenate([rows[..., c:], rows[..., :c]], axis=-1)
+
+
+def rows_jax(images, positions, order):
+    import jax.numpy as jnp
+
+    flat = jnp.reshape(jnp.asarray(images), (len(images), -1, images.shape[-1]))
+    places = jnp.broadcast_to(jnp.asarray(positions)[None], (*flat.shape[:2], 2))
+    return jnp.concatenate([flat, places], axis=-1)[:, jnp.asarray(order)]
+
+
+def readout_by_loop(latents, kernel, bias, latent_mask):
+    return np.stack([latents[i][latent_mask[i]].mean(axis=0) @ kernel + bias for i in range(len(latents))])
+
+
+def readout_over_all(latents, kernel, bias, latent_mask):
+    return np.where(latent_mask[..., None], latents, 0).mean(axis=1) @ kernel + bias
+
+
+def readout_sum(latents, kernel, bias, latent_mask):
+    return np.where(latent_mask[..., None], latents, 0).sum(axis=1) @ kernel + bias
+
+
+def readout_unmasked(latents, kernel, bias, latent_mask):
+    return latents.mean(axis=1) @ kernel + bias
+
+
+def readout_without_bias(latents, kernel, bias, latent_mask):
+    return masked_readout(latents, kernel, np.zeros_like(bias), latent_mask)
+
+
+RIGHT = [
+    ("04.1", 4),
+    ("04.1", 4.0),
+    ("04.1", "4"),
+    ("04.1", np.array([4])),
+    ("04.2", 75884),
+    ("04.2", "75,884"),
+    ("04.2", np.int64(75884)),
+    ("04.3", (4, 1, 32, 50176)),
+    ("04.3", [4, 1, 32, 50176]),
+    ("04.3", "(4, 1, 32, 50176)"),
+    ("04.3", np.array([4, 1, 32, 50176])),
+    ("04.4", "B"),
+    ("04.4", "b"),
+    ("04.4", "(B)"),
+    ("04.5", rows_by_loop),
+    ("04.5", rows_jax),
+    ("04.6", readout_by_loop),
+    ("04.6", masked_readout),
+]
+WRONG = [
+    ("04.1", 2, "side doubles"),
+    ("04.1", 16, "M * M"),
+    ("04.1", 1, "more pixels"),
+    ("04.1", 102760448, "asks for the factor"),
+    ("04.1", "many", "expected a number"),
+    ("04.2", 303536, "by four"),
+    ("04.2", 607072, "by eight"),
+    ("04.2", 500242, "without sharing"),
+    ("04.2", 126316, "third read"),
+    ("04.3", (4, 1, 50176, 32), "queries come before inputs"),
+    ("04.3", (4, 32, 50176), "axis of the heads"),
+    ("04.3", (4, 4, 32, 32), "latent layer"),
+    ("04.3", (4, 4, 32, 50176), "four heads"),
+    ("04.3", (4, 1, 32, 224, 224), "one list"),
+    ("04.3", 7, "expected a shape"),
+    ("04.4", "A", "further read"),
+    ("04.4", "C", "moves along"),
+    ("04.4", "D", "more latents"),
+    ("04.4", "E", "expected one of"),
+    ("04.5", rows_pixels_only, "positions stay behind"),
+    ("04.5", rows_positions_only, "pixels stay behind"),
+    ("04.5", rows_inverse, "inverse"),
+    ("04.5", rows_swapped, "come first"),
+    ("04.5", lambda images, positions, order: rows_in_order(images, positions, np.arange(len(order))), "old order"),
+    ("04.5", lambda images, positions, order: images, "shape"),
+    ("04.5", lambda images: images, "raised TypeError"),
+    ("04.5", 3, "expected a function"),
+    ("04.6", readout_over_all, "divide by all"),
+    ("04.6", readout_sum, "sum of the latents"),
+    ("04.6", readout_unmasked, "still take part"),
+    ("04.6", readout_without_bias, "bias"),
+    ("04.6", lambda *arrays: 1 / 0, "raised ZeroDivisionError"),
+]
+
+
+@pytest.mark.parametrize(("id", "answer"), RIGHT)
+def test_right_answers_are_accepted(id, answer):
+    assert verdict(id, answer).status == "right"
+
+
+@pytest.mark.parametrize(("id", "answer", "diagnosis"), WRONG)
+def test_wrong_answers_are_diagnosed(id, answer, diagnosis):
+    found = verdict(id, answer)
+    assert found.status == "wrong"
+    assert diagnosis in found.text
+    assert "\n" not in found.text
+
+
+@pytest.mark.parametrize("id", EXERCISES)
+@pytest.mark.parametrize("answer", [..., None, "", "  "])
+def test_an_empty_cell_is_not_answered_yet(id, answer):
+    assert verdict(id, answer).status == "empty"
+
+
+@pytest.mark.parametrize("id", ["04.5", "04.6"])
+def test_a_function_without_a_body_is_not_answered_yet(id):
+    assert verdict(id, lambda *arrays: None).status == "empty"
+    assert verdict(id, lambda *arrays: ...).status == "empty"
+
+
+@pytest.mark.parametrize("id", EXERCISES)
+def test_the_solution_is_right(id):
+    space = {}
+    exec(EXERCISES[id].solution, space)
+    assert verdict(id, space["answer"]).status == "right"
+
+
+def test_every_exercise_has_three_mistakes_hints_and_a_place_in_the_lesson():
+    text = re.sub(r"(?m)^# ?", "", SOURCE.read_text("utf-8"))
+    for id, exercise in EXERCISES.items():
+        assert sum(wrong[0] == id for wrong in WRONG) >= 3
+        assert len(exercise.hints) >= 2
+        assert exercise.question in text
+        assert f"### {id} {exercise.title}" in text
+        assert f'answer = ...\ncheck("{id}", answer)' in text
