@@ -38,9 +38,9 @@ NO_VENV = (
     "python3-venv. Elsewhere: install uv, or use conda with environment.yml. Then run the same command again."
 )
 NOT_INSTALLED = (
-    "Installing {lock} failed; the reason stands above. If it speaks of connections, names or time-outs, the package "
-    "index cannot be reached: check the network (behind a proxy or mirror: HTTPS_PROXY, PIP_INDEX_URL, UV_INDEX_URL) "
-    "and run the same command again. If it says that no space is left: 2 GB are needed."
+    "Installing {lock} failed; the reason stands above. If it speaks of connections, names or time-outs, or finds no "
+    "version at all, the package index cannot be reached: check the network (behind a proxy or mirror: HTTPS_PROXY, "
+    "PIP_INDEX_URL, UV_INDEX_URL) and run the same command again. If no space is left: 2 GB are needed."
 )
 
 

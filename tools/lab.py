@@ -12,12 +12,12 @@ def main() -> None:
     if not lessons:
         raise SystemExit(f"No lesson in {NOTEBOOKS}: clone the repository again.")
     # Only the notebooks are served: JupyterLab walks its folder, and one with an environment in it makes it slow.
-    command = ["jupyter-lab", f"--ServerApp.root_dir={NOTEBOOKS}", f"--LabApp.default_url=/lab/tree/{lessons[0].name}"]
+    options = [f"--ServerApp.root_dir={NOTEBOOKS}", f"--LabApp.default_url=/lab/tree/{lessons[0].name}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command.append("--allow-root")  # in a container there is often no other user
+        options.append("--allow-root")  # in a container there is often no other user
     # This environment's kernel, whatever kernels lie in the user's folder.
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *command[1:], *sys.argv[1:]])
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *options, *sys.argv[1:]])
 
 
 if __name__ == "__main__":
