@@ -5,6 +5,7 @@ from perceiver_lab.explorers.base import Explorer
 from perceiver_lab.explorers.fourier import FourierBandwidth
 from perceiver_lab.explorers.providers import ArrayProvider, ModelProvider, Provider
 from perceiver_lab.explorers.shapes import ShapeTracer
+from perceiver_lab.explorers.shuffle import ShuffleDial
 
 __all__ = [
     "ArrayProvider",
@@ -14,4 +15,5 @@ __all__ = [
     "ModelProvider",
     "Provider",
     "ShapeTracer",
+    "ShuffleDial",
 ]

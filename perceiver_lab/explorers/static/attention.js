@@ -226,7 +226,7 @@ function attentionBoards(model, parts) {
 function render({ model, el }) {
   const facts = model.get("facts");
   const now = { picture: null, tile: null, weights: null, probabilities: null, baseline: null, order: [] };
-  const page = mount(el, "Attention explorer", () => paint());
+  const page = mount(el, "attention", "Attention explorer", () => paint());
   const talk = questions(model);
   const source = mapSource(model, talk.ask);
   const words = readout();

@@ -143,10 +143,10 @@ function isDark(el) {
 
 /**
  * Puts the root element in place and keeps its data-theme equal to the page's real background, whatever the host calls
- * its themes. Calls redraw when that or the resolution changes. Returns {root, style, stop}.
+ * its themes. `kind` names its class, for its own style sheet: all sheets share a notebook. Calls redraw when that or the resolution changes. Returns {root, style, stop}.
  */
-function mount(el, name, redraw) {
-  const root = create("div", { class: "pl", role: "group", "aria-label": name });
+function mount(el, kind, name, redraw) {
+  const root = create("div", { class: `pl pl-${kind}`, role: "group", "aria-label": name });
   el.replaceChildren(root);
   const update = () => {
     const theme = isDark(el) ? "dark" : "light";

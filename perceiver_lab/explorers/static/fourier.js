@@ -129,15 +129,15 @@ const painters = (model, style) => ({
     context.textAlign = "left";
     context.fillText("0", 8, base + 6);
     context.textAlign = x(nyquist) > width - 90 ? "right" : "center";
-    context.fillText(`Nyquist: ${nyquist} turns`, Math.min(x(nyquist), width - 10), base + 6);
+    context.fillText(`Nyquist, M/2: ${nyquist} turns`, Math.min(x(nyquist), width - 10), base + 6);
   },
   curve(context, width, height) {
-    const { cells, chosen, nyquist } = facts(model);
+    const { cells, chosen } = facts(model);
     const plot = plotter(context, width, height, [-1.15, 1.15]);
     const fine = linspace(-1, 1, 900);
     const at = linspace(-1, 1, cells);
     plot.line(fine, fine.map((x) => Math.sin(Math.PI * chosen * x)), style("--pl-blue"), { wide: 1.2 });
-    if (chosen > nyquist) {
+    if (chosen > (cells - 1) / 2 + 1e-9) {
       const other = aliasOf(chosen, cells);
       // Of the two signs, the one that goes through the samples.
       const fits = (sign) => Math.max(...at.map((x) => Math.abs(Math.sin(Math.PI * chosen * x) - sign * Math.sin(Math.PI * other * x))));
@@ -186,9 +186,10 @@ function describeBands(model) {
   const { cells, frequencies, chosen, nyquist, band } = facts(model);
   const beyond = frequencies.filter((f) => f > nyquist).length;
   const exact = (v) => String(+v.toFixed(2));
-  const parts = [`${cells} cells hold at most ${exact(nyquist)} turns.`];
+  const parts = [`Nyquist for ${cells} cells: ${exact(nyquist)} turns.`];
   if (chosen > nyquist) parts.push(`Band ${band} makes ${exact(chosen)} turns: beyond Nyquist. On these cells it cannot be told from ${exact(aliasOf(chosen, cells))} turns.`);
-  else parts.push(`Band ${band} makes ${exact(chosen)} turns, ${exact((cells - 1) / chosen)} cells for each.`);
+  else if (chosen > (cells - 1) / 2 + 1e-9) parts.push(`Band ${band} makes ${exact(chosen)} turns, the limit by the paper's rule; cells at both ends have ${cells - 1} gaps, which hold ${exact((cells - 1) / 2)}, so its waves already look slower.`);
+  else parts.push(`Band ${band} makes ${exact(chosen)} turns, one in every ${exact((cells - 1) / chosen)} cells.`);
   parts.push(beyond ? `${beyond} of ${frequencies.length} bands alias.` : "No band aliases.");
   if (model.get("signal").length) parts.push(`Fit between the cells: ${fitSignal(model.get("signal"), cells, frequencies).psnr.toFixed(1)} dB.`);
   return parts.join(" ");
@@ -196,7 +197,7 @@ function describeBands(model) {
 
 function render({ model, el }) {
   const boards = {};
-  const page = mount(el, "Fourier bandwidth", () => Object.values(boards).forEach((b) => b.paint()));
+  const page = mount(el, "fourier", "Fourier bandwidth", () => Object.values(boards).forEach((b) => b.paint()));
   const set = keeper(model);
   const words = readout();
   const draw = painters(model, page.style);

@@ -67,7 +67,7 @@ function changeText(before, after, arrays) {
 }
 
 function render({ model, el }) {
-  const page = mount(el, "Shape tracer", () => {});
+  const page = mount(el, "shapes", "Shape tracer", () => {});
   const set = keeper(model);
   const words = readout();
   const flow = create("div", { class: "pl-flow" });
