@@ -47,6 +47,9 @@ def _parser():
     _add_common(train)
     train.add_argument("--seed", type=int, help="only this seed")
     train.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
+    train.add_argument(
+        "--accept-code-change", action="store_true", help="resume although the library changed since (only warns)"
+    )
     train.add_argument("--quiet", action="store_true", help="no progress bar")
     train.add_argument("--ship", action="store_true", help="then put the weights into data/weights (maintainers)")
     train.set_defaults(command=_train)
@@ -99,7 +102,15 @@ def _train(options):
     for seed in seeds:
         folder = _folder(options, recipe, seed, len(seeds))
         print(f"{recipe.name}, mode {options.mode}, seed {seed}, into {folder}", flush=True)
-        run = recipes.run(recipe, options.mode, folder, seed=seed, resume=options.resume, progress=not options.quiet)
+        run = recipes.run(
+            recipe,
+            options.mode,
+            folder,
+            seed=seed,
+            resume=options.resume,
+            accept_code_change=options.accept_code_change,
+            progress=not options.quiet,
+        )
         print(f"seed {seed}: test accuracy {_accuracy(run.metrics)}, {run.about['minutes']:g} minutes", flush=True)
         runs.append(run)
     if options.ship:

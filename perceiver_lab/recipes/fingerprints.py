@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import importlib.metadata
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +36,7 @@ def describe(value: Any) -> Any:
     if isinstance(value, functools.partial):
         return {"partial": describe(value.func), "args": describe(value.args), "keywords": describe(value.keywords)}
     if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
+        value = inspect.unwrap(value)  # past what a decorator, such as a check of types, holds itself
         held = [describe(cell.cell_contents) for cell in getattr(value, "__closure__", None) or ()]
         return [value.__qualname__, *held] if held else value.__qualname__
     raise ValueError(

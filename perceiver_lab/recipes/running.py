@@ -52,6 +52,7 @@ def run(
     *,
     seed: int | None = None,
     resume: bool = True,
+    accept_code_change: bool = False,
     progress: bool = True,
     callbacks: Sequence[Callable[[History], None]] = (),
 ) -> Run:
@@ -64,6 +65,7 @@ def run(
       seed: of initial weights, data order and dropout; by default the first of the budget.
       resume: go on where an interrupted run stopped, and only load what is finished. False refuses a folder in which
         something was begun.
+      accept_code_change: go on although the library or its dependencies changed since; only warns.
       progress: show a progress bar.
       callbacks: called with the history after each new record.
 
@@ -83,7 +85,8 @@ def run(
         "data": data_hash(recipe.data.name),
         "code": code_fingerprint(),
     }
-    checkpointer = Checkpointer(folder, fingerprint=fingerprint)
+    may_differ = ("code",) if accept_code_change else ()
+    checkpointer = Checkpointer(folder, fingerprint=fingerprint, may_differ=may_differ)
     if not resume and checkpointer.steps():
         raise ValueError(
             f"{folder} holds a run of {checkpointer.steps()[-1]} steps. Go on with it (resume=True, --resume), name "

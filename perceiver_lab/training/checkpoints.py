@@ -8,7 +8,8 @@ into place in one step, so a run that is killed leaves complete checkpoints and 
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,14 +76,24 @@ class Checkpointer:
       folder: where they lie.
       fingerprint: what must be the same for a run to go on, name -> value; here "config", "data" and "code".
       keep: how many are kept; the oldest is deleted when a newer one is complete.
+      may_differ: names of fingerprints of which a difference is only warned about, such as ("code",) after an edit
+        that changes no number, or to go on after an upgrade without the promise of equal bits.
     """
 
-    def __init__(self, folder: str | os.PathLike, *, fingerprint: Mapping[str, str], keep: int = 2):
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        *,
+        fingerprint: Mapping[str, str],
+        keep: int = 2,
+        may_differ: Sequence[str] = (),
+    ):
         if keep < 1:
             raise ValueError(f"keep must be at least 1, got {keep}: a run without a checkpoint cannot go on.")
         self.folder = Path(folder).expanduser().absolute()
         self.fingerprint = dict(fingerprint)
         self.keep = keep
+        self.may_differ = tuple(may_differ)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -221,18 +232,27 @@ class Checkpointer:
         extra = sorted(present - body["files"].keys())
         if extra:
             raise CheckpointError(self._corrupt(path, f"it holds files that are not its own: {shorten(extra)}"))
-        differing = sorted(
-            name
-            for name in self.fingerprint.keys() | body["fingerprint"].keys()
-            if self.fingerprint.get(name) != body["fingerprint"].get(name)
-        )
-        if differing:
-            raise CheckpointError(
-                f"The checkpoint {path} was made with another {' and another '.join(differing)}, so going on from it "
-                "would not give the run that was begun. Go back to what it was made with, or start again: another "
-                "folder, or delete this one."
-            )
+        self._check_fingerprint(path, body["fingerprint"])
         return body
+
+    def _check_fingerprint(self, path, stored):
+        names = self.fingerprint.keys() | stored.keys()
+        differing = sorted(name for name in names if self.fingerprint.get(name) != stored.get(name))
+        if not differing:
+            return
+        said = f"The checkpoint {path} was made with another {' and another '.join(differing)}"
+        if set(differing) <= set(self.may_differ):
+            warnings.warn(f"{said}; the run goes on, but need not be equal to an uninterrupted one.", stacklevel=2)
+            return
+        remedy = (
+            "accept this (Checkpointer(may_differ=('code',)), --accept-code-change)"
+            if differing == ["code"]
+            else "start again in another folder, or delete this one"
+        )
+        raise CheckpointError(
+            f"{said}, so going on from it would not give the run that was begun. Go back to what it was made with, or "
+            f"{remedy}."
+        )
 
     def _corrupt(self, path, reason):
         older = [step for step in self.steps() if self.path(step) != path]

@@ -104,6 +104,20 @@ def test_another_configuration(saved, start, tmp_path):
         start(9, tmp_path / "run", fingerprint={"config": "x", "data": "b", "code": "c"})
 
 
+def test_another_code_can_be_accepted(saved, start, tmp_path):
+    result, _ = saved
+    new = {"config": "a", "data": "b", "code": "c"}
+    with pytest.raises(CheckpointError, match=r"another code, so going on.*--accept-code-change"):
+        start(9, tmp_path / "run", fingerprint=new)
+    lenient = Checkpointer(tmp_path / "run", fingerprint=new, may_differ=("code",))
+    with pytest.warns(UserWarning, match="another code; the run goes on"):
+        found = lenient.restore(start(1).checkpoint)
+    assert found.step == result.checkpoint.step
+    other = Checkpointer(tmp_path / "run", fingerprint=new | {"config": "x"}, may_differ=("code",))
+    with pytest.raises(CheckpointError, match="another code and another config"):
+        other.restore(result.checkpoint)
+
+
 def test_another_model(saved, start, tmp_path):
     """Same fingerprint, other shapes: refused before anything is read."""
     with pytest.raises(CheckpointError, match=r"of another model or optimiser.*float32\(3, 8\).*float32\(3, 16\)"):
