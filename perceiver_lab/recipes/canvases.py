@@ -55,24 +55,24 @@ def build_perceiver(recipe: Recipe, rngs: nnx.Rngs) -> Perceiver:
 
 @dataclass(frozen=True, kw_only=True)
 class LinearConfig:
-    """Sizes of the linear classifier: `num_inputs` numbers in, `num_classes` logits out."""
+    """Sizes of the linear classifier: `num_pixels` in, `num_classes` logits out."""
 
-    num_inputs: int
+    num_pixels: int
     num_classes: int
 
 
 class LinearClassifier(nnx.Module):
-    """One weight per pixel, colour and class."""
+    """One weight per pixel and class, on the brightness of the pixels."""
 
     def __init__(self, config: LinearConfig, *, rngs: nnx.Rngs):
         """The weights start from zero."""
-        self.linear = nnx.Linear(config.num_inputs, config.num_classes, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.linear = nnx.Linear(config.num_pixels, config.num_classes, kernel_init=nnx.initializers.zeros, rngs=rngs)
 
     def __call__(
         self, x: Float[Array, "b h w c"], *, train: bool = False, rngs: nnx.Rngs | None = None
     ) -> Float[Array, "b k"]:
         """Images -> logits."""
-        return self.linear(jnp.reshape(x, (x.shape[0], -1)))
+        return self.linear(jnp.reshape(x.mean(axis=-1), (x.shape[0], -1)))
 
 
 RECIPES = (
@@ -134,7 +134,7 @@ RECIPES = (
         name="canvas_linear",
         summary="a linear classifier on the same canvases",
         build=lambda recipe, rngs: LinearClassifier(recipe.model, rngs=rngs),
-        model=LinearConfig(num_inputs=SIDE * SIDE * 3, num_classes=10),
+        model=LinearConfig(num_pixels=SIDE * SIDE, num_classes=10),
         data=Data(
             name="large_digits",
             train_transforms=(random_crop(SIDE), to_float, standardise),
