@@ -1,7 +1,11 @@
-"""What a notebook needs around its lesson: set-up and mode, predictions, exercises with their checks."""
+"""What a notebook needs around its lesson: set-up and mode, trained models, predictions, exercises."""
 
 from perceiver_lab.course.exercises import check, hint, solution
+from perceiver_lab.course.live import LiveCurve
 from perceiver_lab.course.modes import budget, mode
 from perceiver_lab.course.notebook import predict, reveal, setup
 
-__all__ = ["budget", "check", "hint", "mode", "predict", "reveal", "setup", "solution"]
+# The function takes the name from its module, on purpose: what is imported first stays bound.
+from perceiver_lab.course.trained import trained
+
+__all__ = ["LiveCurve", "budget", "check", "hint", "mode", "predict", "reveal", "setup", "solution", "trained"]

@@ -1,6 +1,7 @@
 """What the first cell of every lesson does once the library is found, and the predictions that a lesson asks for."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from perceiver_lab.course.modes import MODES, mode
 
@@ -29,7 +30,7 @@ def _use_png():
 _predictions: dict[str, str] = {}
 
 
-def predict(lesson: str, options: Sequence[str] | Mapping[str, str], choice: str | None = ...) -> None:
+def predict(lesson: str, options: Sequence[str] | Mapping[str, str], choice: Any = ...) -> None:
     """Commit yourself before you run the experiment; `reveal` comes back to it.
 
     predict("01", ["it grows", "it stays", "it shrinks"], choice=...)

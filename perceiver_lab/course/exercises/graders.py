@@ -16,10 +16,10 @@ Grade = Callable[[Any], str | None]
 
 
 def number(
-    expected: float,
+    expected: int | float,
     *,
     rel: float = 1e-6,
-    mistakes: Sequence[tuple[float, str]] = (),
+    mistakes: Sequence[tuple[int | float, str]] = (),
     otherwise: str | None = None,
 ) -> Grade:
     """One number.
