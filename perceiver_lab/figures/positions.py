@@ -26,7 +26,7 @@ def input_row(
       image: (H, W, 1 or 3), as for `to_rgb`.
       pixel: (row, column) of the one that is followed.
       num_bands: waves per axis, for the numbers of channels in the row.
-      frequencies: of the waves that are drawn, in half-turns per unit: sin(pi f x).
+      frequencies: of the waves that are drawn, in turns from one end to the other: sin(pi f x).
 
     Raises:
       ValueError: the pixel lies outside the picture.
@@ -105,7 +105,7 @@ def same_samples(
 
     Args:
       cells: of the grid, from -1 to 1 with both ends.
-      frequencies: of the two waves, in half-turns per unit: cos(pi f x).
+      frequencies: of the two waves, in turns from one end to the other: cos(pi f x).
       alt: by default, which waves, and how far their samples lie apart at most, up to their sign.
 
     Raises:
@@ -164,7 +164,7 @@ def over_frequency(
     described = "; ".join(f"{name} is highest, {value:.1f}, at {at:g}" for name, (at, value) in best.items())
     lines = ", ".join(f"{name} at {at:g}" for name, at in marks.items())
     made, axes = figure(
-        1, 1, alt=alt or f"{ylabel} over the highest frequency: {described}. Marked: {lines}.", size=(8, 3.6)
+        1, 1, alt=alt or f"{ylabel} over the highest frequency: {described}. Marked: {lines}.", size=(8.0, 3.6)
     )
     ax = axes[0, 0]
     for number, (name, (frequencies, values)) in enumerate(curves.items()):
