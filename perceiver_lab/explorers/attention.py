@@ -22,8 +22,8 @@ class AttentionExplorer(Explorer):
     """
 
     title = "Attention explorer"
-    _esm = front_end("attention")["_esm"]
-    _css = front_end("attention")["_css"]
+    _esm = front_end("attention_draw", "attention")["_esm"]
+    _css = front_end("attention_draw", "attention")["_css"]
     facts = traitlets.Dict().tag(sync=True)
     example = traitlets.Int(0).tag(sync=True)
     layer = traitlets.Unicode("").tag(sync=True)
@@ -68,6 +68,7 @@ class AttentionExplorer(Explorer):
         self._check(names, labels, len(probabilities))
         state.setdefault("pixel", [self._grid[0] // 2, self._grid[1] // 2])
         super().__init__(facts=self._facts(provider, names, labels), **state)
+        self.answer_first(self._first_asks())
 
     @classmethod
     def from_model(
@@ -120,6 +121,15 @@ class AttentionExplorer(Explorer):
             "single_off": False,
             "colours": colour_table(),
         }
+
+    def _first_asks(self):
+        here = {"example": self.example, "layer": self.layer, "head": self.head}
+        at = self.pixel[0] * self._grid[1] + self.pixel[1]
+        maps = [{"what": "tile", "latent": self.latent, **here}, {"what": "column", "pixel": at, **here}]
+        asks = [{"what": "picture", "example": self.example}, {"what": "predict", "example": self.example, "off": []}]
+        if self.off:
+            asks.append({"what": "predict", "example": self.example, "off": self.off})
+        return [*asks, *([{"what": "sheet", **here}] if self.facts["whole"] else maps)]
 
     @traitlets.validate("example", "layer", "head", "latent", "pixel", "off", "opacity")
     def _valid(self, proposal):

@@ -1,6 +1,6 @@
 """What all explorers share: a widget that describes itself, answers questions, and can be saved as a page.
 
-A front end is one ES module without imports, made of `static/base.js` and the explorer's own script, so it works
+A front end is one ES module without imports, made of `static/base.js` and the explorer's own scripts, so it works
 without a network and without a bundler. It keeps small state in synchronised traits and asks for everything large:
 `{"ask": {"what": "tile", ...}}` goes to Python, which answers with JSON and buffers. A saved page carries the answers.
 """
@@ -14,16 +14,18 @@ from typing import Any
 
 import anywidget
 import numpy as np
+import traitlets
 
 STATIC = Path(__file__).parent / "static"
 EXPORT_LINE = "export default { render };"
 Answer = tuple[dict[str, Any], list[bytes]]
 
 
-def front_end(name: str) -> dict[str, str]:
+def front_end(*names: str) -> dict[str, str]:
     """The module and the style sheet of an explorer, as text: a Path would start a file watcher."""
-    read = [[(STATIC / f"{part}.{kind}").read_text("utf-8") for part in ("base", name)] for kind in ("js", "css")]
-    return {"_esm": "\n".join(read[0]), "_css": "\n".join(read[1])}
+    module = "\n".join((STATIC / f"{name}.js").read_text("utf-8") for name in ("base", *names))
+    sheet = "\n".join((STATIC / f"{name}.css").read_text("utf-8") for name in ("base", names[-1]))
+    return {"_esm": module, "_css": sheet}
 
 
 class Explorer(anywidget.AnyWidget):
@@ -35,12 +37,17 @@ class Explorer(anywidget.AnyWidget):
     """
 
     title = "Explorer"
+    first_answers = traitlets.List().tag(sync=True)
     _ipython_display_ = None  # ipywidgets 7 would show the view alone, without the first frame
 
     def __init__(self, **traits):
         """Start listening to the front end; keyword arguments are traits."""
         super().__init__(**traits)
         self.on_msg(self._receive)
+
+    def answer_first(self, asks: Iterable[Mapping[str, Any]]) -> None:
+        """Send these answers with the widget: it is then complete while the kernel runs the cells that follow."""
+        self.first_answers = [[key_of(ask), *self.answer(ask)] for ask in asks]
 
     def answer(self, ask: Mapping[str, Any]) -> Answer:
         """Answer a question of the front end: a JSON value and buffers.
@@ -57,7 +64,7 @@ class Explorer(anywidget.AnyWidget):
     def state(self) -> dict[str, Any]:
         """The explorer's own synchronised traits."""
         own = set(self.traits(sync=True)) - set(anywidget.AnyWidget.class_traits(sync=True))
-        return {name: getattr(self, name) for name in sorted(own) if not name.startswith("_")}
+        return {name: getattr(self, name) for name in sorted(own - {"first_answers"}) if not name.startswith("_")}
 
     def export_html(self, path: str | Path, **reduction) -> Path:
         """Write a page that works on its own: no kernel, no network, one file.
@@ -103,7 +110,7 @@ class Explorer(anywidget.AnyWidget):
 
 def key_of(ask: Mapping[str, Any]) -> str:
     """The name under which a page keeps an answer; `keyOf` in base.js makes the same."""
-    return json.dumps(ask, sort_keys=True, separators=(",", ":"))
+    return json.dumps(ask, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def page(explorer: Explorer, state: Mapping[str, Any], answers: Iterable[tuple[dict[str, Any], Answer]]) -> str:

@@ -83,6 +83,8 @@ class ShuffleDial(Explorer):
             "step": 1,
         }
         super().__init__(facts=facts, **state)
+        now = {"strength": self.strength, "along": self.along, "example": self.example}
+        self.answer_first([{"what": "shuffle", **now}])
 
     @traitlets.validate("example", "strength")
     def _valid(self, proposal):

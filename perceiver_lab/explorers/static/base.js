@@ -40,8 +40,12 @@ function slider({ label, min = 0, max, step = 1, value, text = String, oninput }
 function select({ label, options, value, onchange }) {
   const id = `pl-${++lastId}`;
   const box = ownKeys(create("select", { id, onchange: () => onchange(box.value) }));
+  let filled = "";
   const fill = (list, chosen) => {
-    box.replaceChildren(...list.map(([v, t]) => create("option", { value: v }, t)));
+    if (filled !== String(list)) {  // an open list must not be rebuilt
+      filled = String(list);
+      box.replaceChildren(...list.map(([v, t]) => create("option", { value: v }, t)));
+    }
     box.value = chosen;
   };
   fill(options, value);
@@ -183,10 +187,13 @@ function floatsOf(view) {
   return new Float32Array(bytesOf(view).slice().buffer);
 }
 
-/** Questions to Python. ask({what, ...}) resolves to {...reply, buffers}; with {keep: true} an answer is remembered. */
-function questions(model, { seconds = 60 } = {}) {
+/**
+ * Questions to Python. ask({what, ...}) resolves to {...reply, buffers}; answers are remembered, the last 200 of them.
+ * The first ones came with the widget: it is complete even while the kernel is busy with the cells that follow.
+ */
+function questions(model, onslow = () => {}) {
   const waiting = new Map();
-  const kept = new Map();
+  const kept = new Map((model.get("first_answers") ?? []).map(([key, reply, buffers]) => [key, Promise.resolve({ ...reply, buffers })]));
   const prefix = Math.random().toString(36).slice(2);
   let count = 0;
   const listen = (message, buffers) => {
@@ -198,23 +205,17 @@ function questions(model, { seconds = 60 } = {}) {
     else entry.resolve({ ...message.reply, buffers: buffers ?? [] });
   };
   model.on("msg:custom", listen);
-  const ask = (question, { keep = false } = {}) => {
+  const ask = (question) => {
     const key = keyOf(question);
-    if (keep && kept.has(key)) return kept.get(key);
+    if (kept.has(key)) return kept.get(key);
     const promise = new Promise((resolve, reject) => {
       const id = `${prefix}-${++count}`;
-      const timer = setTimeout(() => {
-        waiting.delete(id);
-        reject(new Error("Python does not answer. Is the kernel running? Run the cell again."));
-      }, 1000 * seconds);
-      waiting.set(id, { resolve, reject, timer });
+      waiting.set(id, { resolve, reject, timer: setTimeout(onslow, 4000) });
       model.send({ id, ask: question });
     });
-    if (keep) {
-      kept.set(key, promise);
-      promise.catch(() => kept.delete(key));
-      if (kept.size > 200) kept.delete(kept.keys().next().value);
-    }
+    kept.set(key, promise);
+    promise.catch(() => kept.delete(key));
+    if (kept.size > 200) kept.delete(kept.keys().next().value);
     return promise;
   };
   const stop = () => {
@@ -223,6 +224,8 @@ function questions(model, { seconds = 60 } = {}) {
   };
   return { ask, stop };
 }
+
+const SLOW = "Waiting for Python: the kernel is busy with another cell, or no longer runs.";
 
 /** Runs work one call at a time; of the calls that come meanwhile only the last is run. */
 function latest(work) {

@@ -190,7 +190,7 @@ function describeBands(model) {
   if (chosen > nyquist) parts.push(`Band ${band} makes ${exact(chosen)} turns: beyond Nyquist. On these cells it cannot be told from ${exact(aliasOf(chosen, cells))} turns.`);
   else if (chosen > (cells - 1) / 2 + 1e-9) parts.push(`Band ${band} makes ${exact(chosen)} turns, the limit by the paper's rule; cells at both ends have ${cells - 1} gaps, which hold ${exact((cells - 1) / 2)}, so its waves already look slower.`);
   else parts.push(`Band ${band} makes ${exact(chosen)} turns, one in every ${exact((cells - 1) / chosen)} cells.`);
-  parts.push(beyond ? `${beyond} of ${frequencies.length} bands alias.` : "No band aliases.");
+  parts.push(beyond ? `${beyond} of ${frequencies.length} bands lie beyond Nyquist.` : "No band lies beyond.");
   if (model.get("signal").length) parts.push(`Fit between the cells: ${fitSignal(model.get("signal"), cells, frequencies).psnr.toFixed(1)} dB.`);
   return parts.join(" ");
 }

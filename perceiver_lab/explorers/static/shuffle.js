@@ -40,9 +40,9 @@ function render({ model, el }) {
   const now = { shuffled: null, original: null };
   const boards = {};
   const page = mount(el, "shuffle", "Shuffle dial", () => Object.values(boards).forEach((b) => b.paint()));
-  const talk = questions(model);
   const set = keeper(model);
   const words = readout();
+  const talk = questions(model, () => words.say(SLOW));
   const example = select({
     label: "Example", value: model.get("example"), onchange: (v) => set({ example: +v }),
     options: facts.examples.map((i) => [i, `${i}: label ${facts.class_names[facts.labels[i]]}`]),
@@ -78,7 +78,7 @@ function render({ model, el }) {
     const timer = setTimeout(() => page.root.setAttribute("aria-busy", "true"), 150);
     try {
       const ask = { what: "shuffle", ...Object.fromEntries(["strength", "along", "example"].map((name) => [name, model.get(name)])) };
-      const { models, buffers } = await talk.ask(ask, { keep: true });
+      const { models, buffers } = await talk.ask(ask);
       now.shuffled = await image(buffers[0]);
       now.placed = ask.along ? await image(buffers[1]) : now.shuffled;
       const label = facts.labels[ask.example];
