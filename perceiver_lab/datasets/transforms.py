@@ -55,17 +55,18 @@ def standardise(record: Record, rng: np.random.Generator | None = None) -> Recor
 def jitter_positions(amount: float) -> Transform:
     """Stretch, turn and shear "positions" a little: each entry of the 2 x 2 matrix moves by up to `amount`.
 
-    To a model that takes positions as they are given, this is the picture itself being stretched and turned, at the
+    A record without positions gets those of its pixels, (height * width, 2), and keeps its image. To a model that takes positions as they are given, this is the picture itself being stretched and turned, at the
     price of one small matrix product; no pixel is interpolated.
     """
     if not 0 <= amount < 0.5:
         raise ValueError(f"jitter_positions({amount!r}): expected a number from 0 to below 0.5.")
 
     def jitter(record, rng):
-        if "positions" not in record:
-            raise ValueError("jitter_positions needs positions. Put it after sample_pixels or permute_pixels.")
+        positions = record.get("positions")
+        if positions is None:
+            positions = pixel_positions(*_image(record, "jitter_positions").shape[:2])
         matrix = np.eye(2, dtype=np.float32) + rng.uniform(-amount, amount, (2, 2)).astype(np.float32)
-        return {**record, "positions": record["positions"] @ matrix}
+        return {**record, "positions": positions @ matrix}
 
     return jitter
 
