@@ -1,26 +1,11 @@
-"""Settings for all tests. The environment is set before JAX starts; notebook kernels and subprocesses inherit it."""
+"""Settings for all tests. The environment is set before JAX starts; subprocesses inherit it."""
 
 import os
-import pathlib
 
-CACHE = pathlib.Path(__file__).resolve().parents[1] / ".cache"
-ENVIRONMENT = {
-    "JAX_PLATFORMS": "cpu",
-    # One compilation cache for all workers, kernels and runs, which keeps the many small programs of a test as well.
-    "JAX_COMPILATION_CACHE_DIR": str(CACHE / "jax"),
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    "LAB_MODE": "ci",
-    "MPLBACKEND": "agg",
-    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-    "PYTHONHASHSEED": "0",
-    "TQDM_DISABLE": "1",
-    # Two workers share two cores.
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-}
-for name, value in ENVIRONMENT.items():
-    os.environ.setdefault(name, value)
+import lab_environment
+
+lab_environment.apply()
+os.environ.setdefault("MPLBACKEND", "agg")
 
 import jax  # noqa: E402
 import jaxtyping  # noqa: E402
