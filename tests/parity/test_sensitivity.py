@@ -1,0 +1,91 @@
+"""Parity must be able to fail: wrong choices that look right, and files that cannot be built."""
+
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from perceiver_lab import ops
+from perceiver_lab.layers import attention, mlp, positions
+from tests.parity import perceiver_io
+from tests.parity.families import check, failures
+from tests.parity.vectors import FOLDER_VARIABLE, OWN, Unsupported, files
+
+FOLDER = OWN / "perceiver_io"
+
+
+def test_exact_gelu_is_noticed(monkeypatch):
+    exact = jax.nn.gelu
+    monkeypatch.setattr(mlp.jax.nn, "gelu", lambda x, approximate: exact(x, approximate=False))
+    assert failures(check(FOLDER / "mlp_w1.npz"))
+
+
+def test_another_epsilon_is_noticed(monkeypatch):
+    def with_flax_default(channels, rngs):
+        return attention.nnx.LayerNorm(channels, epsilon=1e-6, rngs=rngs)
+
+    monkeypatch.setattr(perceiver_io, "layer_norm", with_flax_default)
+    assert failures(check(FOLDER / "layer_norm_small_variance.npz"))
+
+
+def test_another_order_of_fourier_features_is_noticed(monkeypatch):
+    def interleaved(coordinates, *, num_bands, include_positions=True, **options):
+        features = ops.fourier_features(
+            coordinates, num_bands=num_bands, include_positions=include_positions, **options
+        )
+        start = coordinates.shape[-1] if include_positions else 0
+        swapped = np.roll(np.arange(start, features.shape[-1]), num_bands * coordinates.shape[-1])
+        return features[..., np.concatenate([np.arange(start), swapped])]
+
+    monkeypatch.setattr(positions, "fourier_features", interleaved)
+    assert failures(check(FOLDER / "fourier_features.npz"))
+
+
+def test_every_own_file_is_collected():
+    found = {path.name for path in files()}
+    assert {path.name for path in OWN.glob("*/*.npz")} <= found
+    assert len(found) >= 43
+
+
+def test_files_of_a_named_folder_are_collected(tmp_path, monkeypatch):
+    (tmp_path / "perceiver_io").mkdir()
+    shutil.copy(FOLDER / "mlp_w1.npz", tmp_path / "perceiver_io" / "another.npz")
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    assert tmp_path / "perceiver_io" / "another.npz" in list(files())
+    assert not failures(check(tmp_path / "perceiver_io" / "another.npz"))
+
+
+def rewritten(tmp_path, *, family="perceiver_io", outputs=None, **config):
+    """A copy of a file with another config."""
+    with np.load(FOLDER / "mlp_w1.npz") as file:
+        arrays = {key: file[key] for key in file.files}
+    arrays["config"] = np.array(json.dumps(json.loads(str(arrays["config"])) | config))
+    arrays |= outputs or {}
+    path = tmp_path / family / "changed.npz"
+    path.parent.mkdir()
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"family": "unheard_of"}, "no family 'unheard_of'"),
+        ({"module": "unheard_of"}, "nothing here builds the module 'unheard_of'"),
+        ({"unheard_of": 3}, r"nothing here knows the options \['unheard_of'\]"),
+        ({"activation": "relu"}, "activation='relu' cannot be built"),
+        ({"outputs": {"output/more": np.zeros(3)}}, r"nothing here computes \['output/more'\]"),
+    ],
+    ids=["family", "module", "option", "value", "output"],
+)
+def test_what_cannot_be_built_fails_by_name(tmp_path, changes, message):
+    with pytest.raises(Unsupported, match=message):
+        check(rewritten(tmp_path, **changes))
+
+
+def test_nan_is_a_failure(tmp_path):
+    with np.load(FOLDER / "mlp_w1.npz") as file:
+        broken = np.full_like(file["param/mlp/linear/w"], np.nan)
+    assert failures(check(rewritten(tmp_path, outputs={"param/mlp/linear/w": broken})))
