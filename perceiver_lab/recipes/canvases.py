@@ -115,7 +115,7 @@ RECIPES = (
         name="canvas_convnet",
         summary="a residual ConvNet on the same canvases",
         build=lambda recipe, rngs: ConvNet(recipe.model, rngs=rngs),
-        model=ConvNetConfig(shape=(SIDE, SIDE, 3), num_classes=10, widths=(16, 32, 64, 96)),
+        model=ConvNetConfig(shape=(SIDE, SIDE, 3), num_classes=10, widths=(16, 32, 64, 112)),
         data=Data(
             name="large_digits",
             train_transforms=(random_crop(SIDE), to_float, standardise),
@@ -126,7 +126,7 @@ RECIPES = (
         budgets={
             "ci": Budget(steps=2, batch_size=8, train_part="[:16]", test_part="[:16]", test_batch_size=8),
             "lab": Budget(steps=100, batch_size=32, train_part="[:2000]", test_part="[:100]", test_batch_size=20),
-            "full": Budget(steps=600, batch_size=32, test_batch_size=20, evaluate_every=200),
+            "full": Budget(steps=500, batch_size=32, test_batch_size=20),
         },
         numerics=1,
     ),
@@ -145,7 +145,7 @@ RECIPES = (
         budgets={
             "ci": Budget(steps=2, batch_size=8, train_part="[:16]", test_part="[:16]", test_batch_size=8),
             "lab": Budget(steps=100, batch_size=64, train_part="[:2000]", test_part="[:100]", test_batch_size=20),
-            "full": Budget(steps=1500, batch_size=64, test_batch_size=100, evaluate_every=500),
+            "full": Budget(steps=600, batch_size=64, test_batch_size=100),
         },
         numerics=1,
     ),

@@ -73,10 +73,10 @@ RECIPES = (
         name="jittered_convnet",
         summary="a residual ConvNet on the same digits",
         build=lambda recipe, rngs: ConvNet(recipe.model, rngs=rngs),
-        model=ConvNetConfig(shape=SHAPE, num_classes=10, widths=(24, 56, 128)),
+        model=ConvNetConfig(shape=SHAPE, num_classes=10, widths=(16, 32, 64, 112)),
         data=data(),
-        optimizer=OptimizerConfig(learning_rate=2e-3, warmup_steps=30, schedule="warmup_cosine", weight_decay=0.05),
-        budgets=budgets(500),
+        optimizer=OptimizerConfig(learning_rate=3e-3, warmup_steps=30, schedule="warmup_cosine", weight_decay=0.05),
+        budgets=budgets(1200),
         numerics=1,
     ),
     Recipe(

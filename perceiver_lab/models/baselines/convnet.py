@@ -102,13 +102,11 @@ class ResidualBlock(nnx.Module):
     """relu(shortcut(x) + norm(conv(relu(norm(conv(x)))))), both convolutions 3 x 3 (1512.03385, figure 2)."""
 
     def __init__(self, input_channels: int, channels: int, *, stride: int, num_groups: int, rngs: nnx.Rngs):
-        """The last norm's scale starts from zero: the block starts as its shortcut (1706.02677, section 5.1)."""
+        """The shortcut is a 1 x 1 convolution where width or stride change."""
         self.conv1 = _conv(input_channels, channels, 3, stride, rngs)
         self.norm1 = nnx.GroupNorm(channels, num_groups=num_groups, rngs=rngs)
         self.conv2 = _conv(channels, channels, 3, 1, rngs)
-        self.norm2 = nnx.GroupNorm(
-            channels, num_groups=num_groups, scale_init=nnx.initializers.zeros, rngs=rngs
-        )  # fmt: skip
+        self.norm2 = nnx.GroupNorm(channels, num_groups=num_groups, rngs=rngs)
         same = stride == 1 and input_channels == channels
         self.shortcut = None if same else _conv(input_channels, channels, 1, stride, rngs)
 
