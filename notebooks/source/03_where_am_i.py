@@ -1,22 +1,34 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,source//py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # # 03 · Where am I?
 #
 # Attention reads a set of rows and has no idea where any of them came from. This lesson gives every pixel an address.
 #
-# **You will**
+# **After this lesson you can**
 #
-# - *show* that attention, and a whole Perceiver, gives shuffled pixels the same answer,
-# - *build* coordinates and Fourier features in NumPy, count their channels, and *match* the library's,
-# - *find* the Nyquist frequency of a grid and *predict* what lies one tick past it,
-# - *paint* a photo from coordinates, and *compare* waves, too many waves and a learned table on pixels held out,
-# - *measure* what positions are worth to a Perceiver that reads digits.
+# - show that attention, and a whole Perceiver, gives shuffled pixels the same answer;
+# - build coordinates and Fourier features in NumPy, count their channels, and match the library's;
+# - find the Nyquist frequency of a grid and say what lies one tick past it;
+# - paint a photo from coordinates, and judge waves, too many waves and a learned table by the pixels held out;
+# - measure what positions are worth to a Perceiver that reads digits.
 #
-# **Needs** [01 Cross-attention is all of it](01_cross_attention.ipynb), sines and cosines. **Next** 04 The Perceiver.
-# **Time** about 60 minutes.
-#
-# First, the set-up cell.
+# **You need** lesson [01](01_cross_attention.ipynb) (cross-attention), sines and cosines.
+# **Next**: lesson [04](04_the_perceiver.ipynb) builds a whole Perceiver and lets pixels travel with their positions.
+# **Time**: about 60 minutes, a third of it for the exercises.
 
-# %%
+# %% tags=["setup"]
 # The same in every lesson. In Colab it fetches the course first; anywhere else it only finds it.
 import pathlib
 import subprocess
@@ -674,7 +686,7 @@ print("LAB after training neighbours are more alike than pixels 6 cells apart:",
 # place in the *whole picture*? Follow the cat's nose through two crops.
 
 # %%
-nose, offsets, crop, frame = np.array([54, 39]), np.array([[4, 20], [12, 8]]), (52, 40), (65, 65)
+nose, offsets, crop, frame = np.array([58, 41]), np.array([[18, 22], [14, 4]]), (47, 40), (65, 65)
 in_crop = np.asarray(grid_coordinates(crop)).reshape(*crop, 2)
 in_photo = np.asarray(crop_coordinates(jnp.asarray(offsets, jnp.float32), crop, frame)).reshape(2, *crop, 2)
 crops = np.stack([photo[top : top + crop[0], left : left + crop[1]] for top, left in offsets])
@@ -689,7 +701,7 @@ image_grid(
     crops,
     titles=["crop 0", "crop 1"],
     columns=2,
-    alt="Two overlapping crops of the cat's face. A white square marks the nose, low and left in one, higher and right in the other.",
+    alt="Two overlapping crops of the cat's face. A white square marks the nose, in the middle of one and at the lower right of the other.",
 )
 
 # %% [markdown]
