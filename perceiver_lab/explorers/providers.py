@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,8 @@ KEPT_EXAMPLES = 2
 MAX_WEIGHTS_PER_HEAD = 2**26
 
 
+@runtime_checkable
+@runtime_checkable  # the checks of types in tests ask for it
 class Provider(Protocol):
     """What the attention explorer needs of a model."""
 
