@@ -1,5 +1,6 @@
 """What the first cell of every lesson does once the library is found, and the predictions that a lesson asks for."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,11 +8,22 @@ from perceiver_lab.course.modes import MODES, mode
 
 
 def setup() -> None:
-    """Decide and print the mode, and set the figures' format. Installs nothing."""
+    """Decide and print the mode, set the figures' format, and let TQDM_DISABLE act. Installs nothing."""
     current = mode()
     others = " or ".join(name for name in MODES if name != current)
     print(f"mode {current}: {MODES[current]}. Set LAB_MODE to {others} before the kernel starts for another.")
     _use_png()
+    _quiet_bars()
+
+
+def _quiet_bars():
+    """Obey TQDM_DISABLE, which tqdm's bar for notebooks ignores: a stored lesson then has no dead bars at 0 %."""
+    if os.environ.get("TQDM_DISABLE", "") in ("", "0"):
+        return
+    import tqdm
+    import tqdm.auto
+
+    tqdm.auto.tqdm = tqdm.tqdm  # the one for terminals, which does obey
 
 
 def _use_png():

@@ -91,6 +91,19 @@ def test_setup_prints_the_mode_once(fresh, capsys):
     assert "Set LAB_MODE to ci or full" in line
 
 
+@pytest.mark.parametrize(("variable", "shown"), [("1", False), ("", True), ("0", True)])
+def test_bars_obey_tqdm_disable(fresh, variable, shown):
+    import tqdm
+    import tqdm.auto
+
+    fresh.setattr(tqdm.auto, "tqdm", str)
+    fresh.setenv("TQDM_DISABLE", variable)
+    fresh.setenv("LAB_MODE", "ci")
+    course.setup()
+    assert (tqdm.auto.tqdm is str) == shown
+    assert shown or tqdm.auto.tqdm is tqdm.tqdm
+
+
 def test_predictions_and_what_became_of_them(fresh, capsys):
     options = ["it grows", "it stays"]
     course.predict("01", options)
