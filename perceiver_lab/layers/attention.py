@@ -1,9 +1,8 @@
 """Multi-head attention with separate widths for queries and keys, for values and for the output."""
 
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
-
-import jax.numpy as jnp
 
 from perceiver_lab.layers.recording import record, recording
 from perceiver_lab.ops import CrossParams, attend, attention_weights

@@ -77,6 +77,7 @@ class SelfAttentionStack(nnx.Module):
         def step(x, layer_and_key):
             layer, key = layer_and_key
             block = nnx.merge(graphdef, layer)
-            return block(x, mask=mask, train=train, rngs=nnx.Rngs(dropout=key)), None
+            # Without rngs a layer that would drop has to say so itself.
+            return block(x, mask=mask, train=train, rngs=None if rngs is None else nnx.Rngs(dropout=key)), None
 
         return jax.lax.scan(step, x, (stacked, keys))[0]
