@@ -57,7 +57,7 @@ class Patches(nnx.Module):
           rngs: for that layer.
 
         Raises:
-          ValueError: another rank, or sides that are no multiples of the block's.
+          ValueError: another rank, sides that are no multiples of the block's, or a linear layer without rngs.
         """
         self.shape = check_image_shape(shape)
         self.factor, self.time_factor = factor, time_factor
@@ -70,6 +70,7 @@ class Patches(nnx.Module):
         grid = tuple(n // step for n, step in zip(self.shape, steps, strict=False))
         self.grid = grid[1:] if len(grid) == 3 and grid[0] == 1 else grid
         width = math.prod(steps) * self.shape[-1]
+        check_rngs(rngs, channels is not None, "The linear layer on the patches")
         self.linear = None if channels is None else plain_linear(width, channels, rngs=rngs)
         self.num_channels = width if channels is None else channels
 
@@ -160,3 +161,13 @@ def check_image_shape(shape: Sequence[int]) -> tuple[int, ...]:
             "images or (frames, height, width, channels) for videos, with nothing empty."
         )
     return tuple(shape)
+
+
+def check_rngs(rngs: nnx.Rngs | None, needed: bool, what: str) -> None:
+    """Ask for random numbers where there are weights to draw.
+
+    Raises:
+      ValueError: they are needed and missing.
+    """
+    if needed and rngs is None:
+        raise ValueError(f"{what} has weights to start from random numbers: give rngs=nnx.Rngs(seed).")

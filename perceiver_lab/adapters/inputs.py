@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from perceiver_lab.adapters.features import Pixels
+from perceiver_lab.adapters.features import Pixels, check_rngs
 from perceiver_lab.layers import FourierPositions, LearnedPositions
 from perceiver_lab.layers.positions import plain_linear
 
@@ -41,7 +41,8 @@ class GridInput(nnx.Module):
           rngs: for those.
 
         Raises:
-          ValueError: positions for another grid; features and positions of different width to be added.
+          ValueError: positions for another grid; features and positions of different width to be added; extra layers
+            without rngs.
         """
         if tuple(positions.shape) != tuple(features.grid):
             raise ValueError(
@@ -56,6 +57,7 @@ class GridInput(nnx.Module):
                 f"{positions.num_channels}. Project one of them (ProjectedPositions), or concatenate."
             )
         self.feature_layer, self.positions, self.combine = features, positions, combine
+        check_rngs(rngs, position_mlp_layers > 0, "The extra layers on the positions")
         width = positions.num_channels
         self.position_mlp = nnx.data([plain_linear(width, width, rngs=rngs) for _ in range(position_mlp_layers)])
         self.num_channels = features.num_channels + (width if combine == "concat" else 0)
@@ -124,8 +126,12 @@ def ImageInput(
       max_resolution: of the Fourier features; by default the image's own.
       position_channels: width of the learned table.
       rngs: for the learned table.
+
+    Raises:
+      ValueError: another rank, or a learned table without rngs.
     """
     pixels = Pixels(shape)
+    check_rngs(rngs, num_bands is None, "A table of learned positions (num_bands=None)")
     if num_bands is None:
         positions = LearnedPositions(pixels.grid, position_channels, rngs=rngs)
     else:

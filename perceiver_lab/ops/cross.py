@@ -61,11 +61,10 @@ def cross_attend(
       The context before the output projection; zeros for a query that may attend to nothing.
 
     Raises:
-      ValueError: unknown `form`.
+      ValueError: unknown `form`, a chunk below 1, or shapes that do not fit together.
     """
-    if form not in FORMS:
-        raise ValueError(f"form={form!r} is unknown; choose one of {', '.join(map(repr, FORMS))}.")
-    b, n, h, d = q.shape
+    _check(q, inputs, params, mask, form, chunk)
+    b, n, h, _ = q.shape
     if form == "auto":
         qk_channels, v_channels = params.key_kernel.shape[1], params.value_kernel.shape[1]
         form = choose_form(n, *inputs.shape[1:], num_heads=h, qk_channels=qk_channels, v_channels=v_channels)
@@ -77,10 +76,9 @@ def cross_attend(
     queries = _fold_queries(q, params)
     if form == "folded":
         rows = _rows(mask, h)
-        weights = attention_weights(queries[:, :, None], normalise(inputs)[:, :, None], mask=rows, scale=1.0)[
-            :, 0
-        ]  # (b, h * n, m)
-        seen = jnp.einsum("bnm,bmc->bnc", weights, normalise(inputs))
+        x = normalise(inputs)
+        weights = attention_weights(queries[:, :, None], x[:, :, None], mask=rows, scale=1.0)
+        seen = jnp.einsum("bnm,bmc->bnc", weights[:, 0], x)
     else:
         seen = _folded_chunked(queries, inputs, _rows(mask, h), chunk)
     return _unfold_values(seen.reshape(b, h, n, -1), params, mask)
@@ -182,3 +180,26 @@ def _rows(mask, num_heads):
 
 def _row(vector):
     return vector[None, None]
+
+
+def _check(q, inputs, params, mask, form, chunk):
+    if form not in FORMS:
+        raise ValueError(f"form={form!r} is unknown; choose one of {', '.join(map(repr, FORMS))}.")
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"chunk={chunk}: a step reads at least one input. Leave it out for the default.")
+    channels, qk_channels = params.key_kernel.shape
+    if q.ndim != 4 or inputs.ndim != 3 or 0 in inputs.shape or len(q) != len(inputs) or inputs.shape[-1] != channels:
+        raise ValueError(
+            f"cross_attend wants q (b, n, h, d) and inputs (b, m, {channels}), the kernels' width, with nothing empty; "
+            f"got {q.shape} and {inputs.shape}."
+        )
+    if q.shape[2] * q.shape[3] != qk_channels or params.value_kernel.shape[1] % q.shape[2]:
+        raise ValueError(
+            f"q {q.shape} has {q.shape[2]} heads of width {q.shape[3]}, but keys have {qk_channels} channels and "
+            f"values {params.value_kernel.shape[1]} for all heads together. Split them into heads of equal share."
+        )
+    if mask is not None and mask.shape != (q.shape[0], q.shape[1], inputs.shape[1]):
+        raise ValueError(
+            f"mask must be (b, n, m) = {(q.shape[0], q.shape[1], inputs.shape[1])}, True where query n may attend to "
+            f"input m; got {mask.shape}. A mask of the inputs alone becomes one by input_mask(mask, n)."
+        )
