@@ -83,7 +83,9 @@ def with_palette(file: io.BytesIO) -> bytes:
     from PIL import Image
 
     small = io.BytesIO()
-    picture = Image.open(file).convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    # Maximum coverage keeps rare colours, such as those of a colour bar beside a photo; k-means settles the others.
+    method, dither = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
+    picture = Image.open(file).convert("RGB").quantize(256, method=method, kmeans=3, dither=dither)
     picture.save(small, "PNG", optimize=True)
     return small.getvalue()
 
