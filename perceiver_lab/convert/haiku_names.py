@@ -101,7 +101,7 @@ def _array(variable, name, shape=None) -> Entry:
 @_named.register(nnx.Conv)
 def _(module, path):
     yield _array(module.kernel, f"{path}/w")
-    if module.bias is not None:
+    if module.use_bias:  # what `bias` is without one depends on the version of Flax
         yield _array(module.bias, f"{path}/b")
 
 

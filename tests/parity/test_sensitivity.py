@@ -89,3 +89,35 @@ def test_nan_is_a_failure(tmp_path):
     with np.load(FOLDER / "mlp_w1.npz") as file:
         broken = np.full_like(file["param/mlp/linear/w"], np.nan)
     assert failures(check(rewritten(tmp_path, outputs={"param/mlp/linear/w": broken})))
+
+
+# Published encodings: inputs of the image, audio and flow models, and the queries of the video model, cell by cell.
+CASES = (
+    {"name": "image", "grid": [224, 224], "max_resolution": None, "bands": 64},
+    {"name": "audio", "grid": [1920], "max_resolution": [30720], "bands": 192},
+    {"name": "flow", "grid": [368, 496], "max_resolution": [368, 496], "bands": 64},
+    {"name": "video", "path": "subsampled", "grid": [16, 224, 224], "max_resolution": [16, 56, 56], "bands": 32},
+)
+
+
+def exact_features(case, rows):
+    """The formula in float64."""
+    grid = case["grid"]
+    indices = np.stack(np.unravel_index(rows, grid), axis=-1)
+    last = np.array(grid) - (case.get("path") != "subsampled")
+    where = -1 + 2 * indices / last
+    bands = np.stack([np.linspace(1, size / 2, case["bands"]) for size in case["max_resolution"] or grid])
+    phases = (np.pi * where[..., None] * bands).reshape(len(rows), -1)
+    return np.concatenate([where, np.sin(phases), np.cos(phases)], axis=-1)[None]
+
+
+def test_selected_rows_at_published_resolutions(tmp_path):
+    arrays = {"config": np.array(json.dumps({"module": "fourier_position_encoding", "cases": CASES}))}
+    for case in CASES:
+        rows = np.random.default_rng(0).integers(np.prod(case["grid"]), size=40)
+        arrays |= {f"input/rows_{case['name']}": rows, f"output/{case['name']}": exact_features(case, rows)}
+    (tmp_path / "perceiver_io").mkdir()
+    np.savez(tmp_path / "perceiver_io" / "published.npz", **arrays)
+    comparisons = check(tmp_path / "perceiver_io" / "published.npz")
+    assert [one.tolerance for one in comparisons] == [5e-4, 2e-2, 5e-4, 5e-4]
+    assert not failures(comparisons)
