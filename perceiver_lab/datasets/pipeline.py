@@ -68,8 +68,7 @@ def pipeline(
         source = load(source, split)
     records, in_memory = _records(source)
 
-    import grain
-
+    grain = _import_grain()
     options = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
     if not in_memory:
         options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)
@@ -80,6 +79,19 @@ def pipeline(
         dataset = dataset.repeat()
     dataset = dataset.map_with_index(_reader(records, int(seed), tuple(transforms)))
     return iter(dataset.batch(batch_size, batch_fn=_stack).to_iter_dataset(options))
+
+
+def _import_grain():
+    """grain, without the warning that older versions of jaxlib cannot profile its worker processes: we start none."""
+    from absl import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        import grain
+    finally:
+        logging.set_verbosity(verbosity)
+    return grain
 
 
 def _reader(records, seed, transforms):
