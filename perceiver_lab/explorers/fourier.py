@@ -39,7 +39,8 @@ class FourierBandwidth(Explorer):
         Args:
           cells: M, from 4 to 64.
           num_bands: from 1 to 32.
-          max_resolution: from 2 to 128; by default `cells`, which puts the last frequency at M / 2.
+          max_resolution: from 2 to 128; by default `cells`, which puts the last frequency at M / 2: half a turn past
+            what M cells with both ends included can hold, (M - 1) / 2.
           signal: values along a line, such as a row of a photo. A ridge regression on the features is then fitted to
             its values at the cells and drawn between them, with the error there.
 
@@ -68,7 +69,7 @@ class FourierBandwidth(Explorer):
         frequencies = np.linspace(1, self.max_resolution / 2, self.num_bands)
         positions = np.linspace(-1, 1, self.cells)
         features = np.sin(np.pi * positions[:, None] * frequencies)
-        return fourier_bands(features, positions, frequencies=frequencies, nyquist=self.cells / 2)
+        return fourier_bands(features, positions, frequencies=frequencies, nyquist=(self.cells - 1) / 2)
 
     def __repr__(self):
         return (

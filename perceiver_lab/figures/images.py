@@ -14,7 +14,7 @@ Map = Num[np.ndarray, "h w"]
 Maps = Num[np.ndarray, "n h w"]
 
 
-def to_rgb(image: Num[np.ndarray, "*shape"]) -> np.ndarray:
+def to_rgb(image: Num[np.ndarray, "..."]) -> np.ndarray:
     """A picture as (H, W, 3) uint8.
 
     Args:
@@ -43,7 +43,7 @@ def to_rgb(image: Num[np.ndarray, "*shape"]) -> np.ndarray:
     return np.rint(rgb * 255).astype(np.uint8)
 
 
-def overlay(image: Num[np.ndarray, "*shape"], weights: Map, *, opacity: float = 0.65) -> np.ndarray:
+def overlay(image: Num[np.ndarray, "..."], weights: Map, *, opacity: float = 0.65) -> np.ndarray:
     """A picture with a map laid over it: cividis, the more opaque the larger the weight.
 
     Args:
@@ -74,7 +74,7 @@ def overlay(image: Num[np.ndarray, "*shape"], weights: Map, *, opacity: float = 
 
 @drawn
 def attention_on_image(
-    image: Num[np.ndarray, "*shape"], weights: Map, *, title: str = "", opacity: float = 0.65, alt: str | None = None
+    image: Num[np.ndarray, "..."], weights: Map, *, title: str = "", opacity: float = 0.65, alt: str | None = None
 ) -> DescribedFigure:
     """One attention map on its picture, beside the picture.
 
@@ -116,8 +116,8 @@ def peak_text(weights: np.ndarray) -> str:
 def map_grid(
     maps: Maps,
     *,
-    image: Num[np.ndarray, "*shape"] | None = None,
-    titles: Sequence[str] = (),
+    image: Num[np.ndarray, "..."] | None = None,
+    titles: Sequence | np.ndarray = (),
     columns: int = 8,
     signed: bool = False,
     shared_scale: bool = False,
@@ -157,7 +157,7 @@ def map_grid(
 
 @drawn
 def image_grid(
-    images: Pictures, *, titles: Sequence[str] = (), columns: int = 8, alt: str | None = None
+    images: Pictures, *, titles: Sequence | np.ndarray = (), columns: int = 8, alt: str | None = None
 ) -> DescribedFigure:
     """Pictures side by side.
 

@@ -10,9 +10,9 @@ from perceiver_lab.figures.style import COLOURS, SEQUENTIAL, DescribedFigure, dr
 
 @drawn
 def loss_curve(
-    curves: Mapping[str, Sequence[float] | Num[np.ndarray, " n"]],
+    curves: Mapping[str, Sequence[float] | Num[np.ndarray, "..."]],
     *,
-    steps: Mapping[str, Sequence[int]] | Sequence[int] | None = None,
+    steps: Mapping[str, Sequence[int] | np.ndarray] | Sequence[int] | np.ndarray | None = None,
     smooth: int = 1,
     log: bool = False,
     ylabel: str = "loss",
@@ -75,7 +75,7 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     z, p = 1.959964, correct / total
     centre = (p + z**2 / (2 * total)) / (1 + z**2 / total)
     half = z / (1 + z**2 / total) * np.sqrt(p * (1 - p) / total + z**2 / (4 * total**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
 
 
 @drawn

@@ -15,7 +15,7 @@ def fourier_bands(
     features: Float[np.ndarray, "m k"],
     positions: Float[np.ndarray, " m"] | None = None,
     *,
-    frequencies: Sequence[float] = (),
+    frequencies: Sequence[float] | Num[np.ndarray, " k"] = (),
     nyquist: float | None = None,
     alt: str | None = None,
 ) -> DescribedFigure:
@@ -25,7 +25,7 @@ def fourier_bands(
       features: (M, K), such as the K sines of M cells.
       positions: (M,) coordinates; by default -1 to 1.
       frequencies: one per feature, in turns over the whole length [-1, 1]; named in the curves' legend.
-      nyquist: M / 2 turns; a feature beyond it is said to alias.
+      nyquist: highest frequency that the cells can hold, (M - 1) / 2 turns; a feature beyond it is said to alias.
       alt: by default, counts and the range of the frequencies.
 
     Raises:
@@ -76,7 +76,7 @@ def _bands_alt(count, width, frequencies, nyquist):
 
 @drawn
 def spectrum(
-    signals: dict[str, Num[np.ndarray, "*shape"]], *, nyquist: float | None = None, alt: str | None = None
+    signals: dict[str, Num[np.ndarray, "..."]], *, nyquist: float | None = None, alt: str | None = None
 ) -> DescribedFigure:
     """How much of each frequency is in a signal: a 1-D signal as it is, a picture averaged over directions.
 

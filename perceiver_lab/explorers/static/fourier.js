@@ -94,7 +94,7 @@ function facts(model) {
   const [cells, count, resolution] = ["cells", "num_bands", "max_resolution"].map((name) => model.get(name));
   const frequencies = linspace(1, resolution / 2, count);
   const band = Math.min(model.get("band"), count);
-  return { cells, count, resolution, frequencies, band, chosen: frequencies[band - 1], nyquist: cells / 2 };
+  return { cells, count, resolution, frequencies, band, chosen: frequencies[band - 1], nyquist: (cells - 1) / 2 };
 }
 
 const painters = (model, style) => ({
@@ -129,15 +129,15 @@ const painters = (model, style) => ({
     context.textAlign = "left";
     context.fillText("0", 8, base + 6);
     context.textAlign = x(nyquist) > width - 90 ? "right" : "center";
-    context.fillText(`Nyquist, M/2: ${nyquist} turns`, Math.min(x(nyquist), width - 10), base + 6);
+    context.fillText(`Nyquist, (M − 1)/2: ${nyquist} turns`, Math.min(x(nyquist), width - 10), base + 6);
   },
   curve(context, width, height) {
-    const { cells, chosen } = facts(model);
+    const { cells, chosen, nyquist } = facts(model);
     const plot = plotter(context, width, height, [-1.15, 1.15]);
     const fine = linspace(-1, 1, 900);
     const at = linspace(-1, 1, cells);
     plot.line(fine, fine.map((x) => Math.sin(Math.PI * chosen * x)), style("--pl-blue"), { wide: 1.2 });
-    if (chosen > (cells - 1) / 2 + 1e-9) {
+    if (chosen > nyquist) {
       const other = aliasOf(chosen, cells);
       // Of the two signs, the one that goes through the samples.
       const fits = (sign) => Math.max(...at.map((x) => Math.abs(Math.sin(Math.PI * chosen * x) - sign * Math.sin(Math.PI * other * x))));
@@ -188,8 +188,8 @@ function describeBands(model) {
   const exact = (v) => String(+v.toFixed(2));
   const parts = [`Nyquist for ${cells} cells: ${exact(nyquist)} turns.`];
   if (chosen > nyquist) parts.push(`Band ${band} makes ${exact(chosen)} turns: beyond Nyquist. On these cells it cannot be told from ${exact(aliasOf(chosen, cells))} turns.`);
-  else if (chosen > (cells - 1) / 2 + 1e-9) parts.push(`Band ${band} makes ${exact(chosen)} turns, the limit by the paper's rule; cells at both ends have ${cells - 1} gaps, which hold ${exact((cells - 1) / 2)}, so its waves already look slower.`);
   else parts.push(`Band ${band} makes ${exact(chosen)} turns, one in every ${exact((cells - 1) / chosen)} cells.`);
+  if (frequencies.length > 1 && model.get("max_resolution") === cells) parts.push(`The paper's rule, resolution = cells, puts the last band at M/2, half a turn past it.`);
   parts.push(beyond ? `${beyond} of ${frequencies.length} bands lie beyond Nyquist.` : "No band lies beyond.");
   if (model.get("signal").length) parts.push(`Fit between the cells: ${fitSignal(model.get("signal"), cells, frequencies).psnr.toFixed(1)} dB.`);
   return parts.join(" ");

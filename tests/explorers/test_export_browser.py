@@ -1,0 +1,159 @@
+"""Saved pages in Chromium without a network: they come alive, take keys, and are accessible in both themes."""
+
+import re
+
+import lab_server
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect, sync_playwright
+
+from perceiver_lab.explorers import FourierBandwidth, ShapeTracer
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(
+            executable_path=lab_server.find_chromium(), args=list(lab_server.CHROMIUM_FLAGS)
+        )
+
+
+@pytest.fixture(params=["light", "dark"])
+def open_page(request, chromium, tmp_path):
+    """`open_page(explorer)` saves it, opens the page offline, and fails on anything the page complains about."""
+    complaints = []
+    context = chromium.new_context(color_scheme=request.param, offline=True, viewport={"width": 1100, "height": 900})
+
+    def show(explorer):
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("request", lambda sent: complaints.append(sent.url) if sent.url.startswith("http") else None)
+        page.goto(explorer.export_html(tmp_path / "page.html").as_uri())
+        expect(page.locator("[role=status]")).not_to_be_empty(timeout=30_000)
+        expect(page.locator(".pl")).to_have_attribute("data-theme", request.param)
+        return page
+
+    yield show
+    context.close()
+    assert complaints == []
+
+
+def says(page, pattern):
+    expect(page.locator("[role=status]")).to_have_text(re.compile(pattern), timeout=30_000)
+
+
+def violations(page):
+    found = Axe().run(page).response["violations"]
+    return [(one["id"], one["help"], [node["html"][:200] for node in one["nodes"]]) for one in found]
+
+
+def painted(canvas):
+    """Number of different colours on a canvas."""
+    return canvas.evaluate(
+        "c => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size"
+    )
+
+
+def test_attention(open_page, attention):
+    page = open_page(attention)
+    picture, latents = page.locator("canvas").all()
+    says(page, r"Example 0 \(label ant\), read 0\. Latent 1 looks most at row \d, column \d.*Prediction ant")
+    assert painted(picture) > 10
+    assert painted(latents) > 5
+    picture.focus()
+    picture.press("ArrowLeft")
+    picture.press("ArrowUp")
+    says(page, "Row 1, column 1 is watched most by latents")
+    latents.focus()
+    latents.press("ArrowRight")
+    latents.press(" ")
+    says(page, r"Latent 2 looks.*Off: latent 2\. Prediction ant \(50\s%\); with all latents ant \(33\s%\)")
+    page.get_by_role("button", name="All on").click()
+    says(page, r"Prediction ant \(33\s%\)\.$")
+    page.get_by_label("Layer").select_option("read 1")
+    page.get_by_label("Head").select_option("head 1")
+    says(page, "read 1, head 1")
+    assert violations(page) == []
+
+
+def test_attention_hover_and_click(open_page, attention):
+    page = open_page(attention)
+    picture, latents = page.locator("canvas").all()
+    box = picture.bounding_box()
+    picture.hover(position={"x": box["width"] * 0.9, "y": box["height"] * 0.1})
+    says(page, "Row 0, column 3 is watched most")
+    box = latents.bounding_box()
+    fifth = {"x": box["width"] * 4.5 / 6, "y": box["height"] / 2}
+    latents.click(position=fifth)
+    says(page, "Latent 4 looks")
+    latents.click(position=fifth)
+    says(page, "Off: latent 4")
+    page.get_by_role("button", name=re.compile("^latent ")).first.click()
+    expect(page.get_by_role("button", name=re.compile("^Switch o"))).to_be_visible()
+
+
+def test_shapes(open_page):
+    page = open_page(ShapeTracer(num_inputs=100, num_queries=8, channels=32))
+    says(page, r"The output is 8 × 32\.")
+    slider = page.get_by_label("Inputs M")
+    slider.focus()
+    slider.press("End")
+    says(page, r"Inputs 100 → 1.048.576: the output stays 8 × 32\..*times as many")
+    shapes = page.locator(".pl-shape").all_inner_texts()
+    assert [re.sub(r"\s(?=\d)", "", shape.replace("\u2009", "")) for shape in shapes][-1].endswith("8 ×32")
+    page.get_by_label("Heads").select_option("4")
+    says(page, "Heads 1 → 4: the output stays")
+    assert violations(page) == []
+
+
+def test_shapes_count_what_the_formula_says(open_page):
+    page = open_page(ShapeTracer(num_inputs=1000, num_queries=16, channels=64))
+    projections, attention = 2 * 16 * 64**2 + 2 * 1000 * 64**2, 2 * 16 * 1000 * 64
+    itself = 4 * 1000 * 64**2 + 2 * 1000**2 * 64
+    total = (projections + attention) / 1e6
+    says(page, rf"{total:.1f} million multiply-adds.* {itself / 1e6 / total:.0f} times as many")
+
+
+def test_fourier(open_page):
+    page = open_page(FourierBandwidth(cells=17, num_bands=8, max_resolution=16, signal=np.cos(np.arange(65) / 3)))
+    says(page, r"Nyquist for 17 cells: 8 turns\. Band 8 makes 8 turns.*No band lies beyond.*dB\.$")
+    resolution = page.get_by_label("Max resolution")
+    resolution.focus()
+    resolution.press("ArrowRight")
+    says(page, r"Band 8 makes 8\.5 turns: beyond Nyquist\. On these cells it cannot be told from 7\.5 turns")
+    frequencies = page.locator("canvas[tabindex]")
+    frequencies.focus()
+    frequencies.press("ArrowLeft")
+    says(page, "Band 7 makes")
+    assert all(painted(canvas) > 2 for canvas in page.locator("canvas").all())
+    assert violations(page) == []
+
+
+def test_shuffle(open_page, shuffle):
+    page = open_page(shuffle)
+    says(page, r"Nothing shuffled\. Perceiver says .* right on 12 of 12, logits moved by 0;")
+    dial = page.get_by_label("Pixels shuffled")
+    dial.focus()
+    dial.press("End")
+    says(page, r"100 % of the pixels shuffled, positions moved along\. Perceiver .* logits moved by 0; ConvNet")
+    page.get_by_label("positions move along").press(" ")
+    says(page, r"positions left behind\. Perceiver .* logits moved by [1-9]")
+    assert all(painted(canvas) > 2 for canvas in page.locator("canvas").all())
+    assert violations(page) == []
+
+
+def test_a_question_without_an_answer_is_said(open_page, shuffle):
+    page = open_page(shuffle)
+    page.locator("input[type=range]").evaluate("e => { e.step = 1; e.value = 55; e.dispatchEvent(new Event('input')) }")
+    says(page, "saved without that")
+
+
+def test_narrow_pages_do_not_scroll_sideways(open_page, attention):
+    page = open_page(attention)
+    page.set_viewport_size({"width": 420, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
