@@ -30,7 +30,7 @@ def locked(folder: Path, name: str) -> Iterator[None]:
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = open(folder / f".{name}.lock", "w")  # noqa: SIM115 (closed below, after the yield)
+        handle = open(folder / f".{name}.lock", "w")  # closed below, after the yield
     except OSError as error:
         raise OSError(
             f"Data sets are prepared in {folder}, and that folder cannot be written to ({error.strerror}: "

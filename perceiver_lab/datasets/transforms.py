@@ -55,8 +55,9 @@ def standardise(record: Record, rng: np.random.Generator | None = None) -> Recor
 def jitter_positions(amount: float) -> Transform:
     """Stretch, turn and shear "positions" a little: each entry of the 2 x 2 matrix moves by up to `amount`.
 
-    A record without positions gets those of its pixels, (height * width, 2), and keeps its image. To a model that takes positions as they are given, this is the picture itself being stretched and turned, at the
-    price of one small matrix product; no pixel is interpolated.
+    A record without positions gets those of its pixels, (height * width, 2), and keeps its image. To a model that takes
+    positions as they are given, this is the picture itself being stretched and turned, at the price of one small matrix
+    product; no pixel is interpolated.
     """
     if not 0 <= amount < 0.5:
         raise ValueError(f"jitter_positions({amount!r}): expected a number from 0 to below 0.5.")
@@ -124,7 +125,7 @@ def sample_pixels(count: int) -> Transform:
 
     def sample(record, rng):
         image = _image(record, "sample_pixels")
-        height, width, channels = image.shape
+        height, width = image.shape[:2]
         if count > height * width:
             raise ValueError(
                 f"sample_pixels({count}) was given an image of {height} x {width} = {height * width} pixels. "

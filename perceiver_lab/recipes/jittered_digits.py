@@ -40,7 +40,7 @@ def data(*transforms) -> Data:
 
 
 def budgets(steps: int) -> dict[str, Budget]:
-    """Batches are of the same size for all. The ViT is still rising after its steps: it would need several times more."""
+    """Batches are of the same size for all. The ViT is still rising after its steps: it would need many more."""
     return {
         "ci": Budget(steps=10, batch_size=16, train_part="[:200]", test_part="[:100]"),
         "lab": Budget(steps=min(steps, 400), batch_size=64, test_part="[:500]"),

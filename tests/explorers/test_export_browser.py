@@ -2,12 +2,12 @@
 
 import re
 
-import lab_server
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
+import lab_server
 from perceiver_lab.explorers import FourierBandwidth, ShapeTracer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
