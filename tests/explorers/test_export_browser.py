@@ -72,11 +72,11 @@ def test_attention(open_page, attention):
     latents.focus()
     latents.press("ArrowRight")
     latents.press(" ")
-    says(page, r"Latent 2 looks.*Off: latent 2\. Prediction ant \(50\s%\); with all latents ant \(33\s%\)")
+    says(page, r"Latent 2 looks.*Off: latent 2\. Prediction ant \(40\s%\); with all latents ant \(33\s%\)")
     page.get_by_role("button", name="All on").click()
     says(page, r"Prediction ant \(33\s%\)\.$")
     page.get_by_label("Layer").select_option("read 1")
-    page.get_by_label("Head").select_option("head 1")
+    page.get_by_label("Head", exact=True).select_option("head 1")
     says(page, "read 1, head 1")
     assert violations(page) == []
 

@@ -32,13 +32,14 @@ function attentionControls(model, change) {
 }
 
 function attentionBoards(model, parts) {
-  const { facts, change, toggle, now, table, style, pointAt } = parts;
+  const { facts, change, toggle, now, table, pointAt } = parts;
+  const drawn = layers();
   const { grid, latent_ids: ids } = facts;
   const map = board({
     label: "Attention on the picture", width: PICTURE_WIDTH, height: (PICTURE_WIDTH * facts.shape[0]) / facts.shape[1],
     help: "Point at a pixel, or use the arrow keys; with Shift in larger steps",
     draw: (context, w, h) => paintMap(context, w, h, {
-      picture: now.picture, tile: now.tile?.bytes, grid, table, opacity: model.get("opacity"), style, pixel: model.get("pixel"),
+      drawn, picture: now.picture, tile: now.tile?.bytes, grid, table, opacity: model.get("opacity"), pixel: model.get("pixel"),
     }),
     onkey: (event) => {
       const step = ARROWS[event.key];
@@ -77,9 +78,9 @@ function attentionBoards(model, parts) {
 }
 
 /** The parts of the page and a function that fills them from the state. */
-function attentionParts(model, now, { facts, change, toggle, style, pointAt }) {
+function attentionParts(model, now, { facts, change, toggle, pointAt }) {
   const controls = attentionControls(model, change);
-  const { map, latents } = attentionBoards(model, { facts, change, toggle, now, table: colourTable(facts.colours), style, pointAt });
+  const { map, latents } = attentionBoards(model, { facts, change, toggle, now, table: colourTable(facts.colours), pointAt });
   const ids = facts.latent_ids;
   const ranking = bars("Latents that watch this pixel most", (row) => change({ latent: ids[now.order[row]] }));
   const prediction = bars("Predicted probability of each class");
@@ -178,7 +179,7 @@ function render({ model, el }) {
     const rest = facts.single_off ? [] : off;
     change({ off: off.includes(id) ? off.filter((other) => other !== id) : [...rest, id].sort((a, b) => a - b) });
   };
-  const parts = attentionParts(model, now, { facts, change, toggle, style: page.style, pointAt });
+  const parts = attentionParts(model, now, { facts, change, toggle, pointAt });
   page.root.append(...parts.nodes, words.node, create("p", { class: "pl-note pl-busy", "aria-hidden": "true" }, "working …"));
   const show = () => {
     const text = describe(model, now);
@@ -193,7 +194,8 @@ function render({ model, el }) {
     pixel: ["pixel"], off: ["prediction"], opacity: [],
   };
   const watched = Object.entries(needs).map(([name, asked]) => [`change:${name}`, () => {
-    show();
+    if (name === "pixel") parts.paint();  // the mark follows the pointer; words come with the answer
+    else show();
     for (const what of asked) updates[what]();
   }]);
   for (const [event, act] of watched) model.on(event, act);

@@ -38,30 +38,54 @@ function mapSource(model, ask) {
   };
 }
 
-function paintMap(context, width, height, { picture, tile, grid, table, opacity, style, pixel }) {
-  if (picture) {
-    context.filter = "grayscale(1)";
-    context.drawImage(picture, 0, 0, width, height);
-    context.filter = "none";
-  }
-  if (tile) {
-    const heat = new ImageData(grid[1], grid[0]);
-    for (let i = 0; i < tile.length; i++) {
-      const c = 3 * tile[i];
-      const level = tile[i] / 255;
-      heat.data.set([table[c], table[c + 1], table[c + 2], 255 * (opacity * level + opacity * opacity * (1 - level))], 4 * i);
-    }
-    const small = new OffscreenCanvas(grid[1], grid[0]);
-    small.getContext("2d").putImageData(heat, 0, 0);
-    context.drawImage(small, 0, 0, width, height);
-  }
+/** Picture and map as small canvases, made anew only when they change: pointing at pixels moves the mark alone. */
+function layers() {
+  let [grey, heat, from, made] = [null, null, null, null];
+  const canvas = (width, height, fill) => {
+    const small = new OffscreenCanvas(width, height);
+    fill(small.getContext("2d"));
+    return small;
+  };
+  return {
+    grey(picture) {
+      if (picture !== from) {
+        from = picture;
+        grey = picture && canvas(picture.width, picture.height, (context) => {
+          context.filter = "grayscale(1)";
+          context.drawImage(picture, 0, 0);
+        });
+      }
+      return grey;
+    },
+    heat(tile, grid, table, opacity) {
+      if (made?.tile !== tile || made.opacity !== opacity) {
+        made = { tile, opacity };
+        const pixels = new ImageData(grid[1], grid[0]);
+        // One 32-bit store per pixel; the bytes lie in the order a, b, g, r.
+        const colours = Uint32Array.from({ length: 256 }, (_, i) => {
+          const alpha = Math.round(opacity * i + opacity * opacity * (255 - i));
+          return ((alpha << 24) | (table[3 * i + 2] << 16) | (table[3 * i + 1] << 8) | table[3 * i]) >>> 0;
+        });
+        const words = new Uint32Array(pixels.data.buffer);
+        for (let i = 0; i < tile.length; i++) words[i] = colours[tile[i]];
+        heat = canvas(grid[1], grid[0], (context) => context.putImageData(pixels, 0, 0));
+      }
+      return heat;
+    },
+  };
+}
+
+function paintMap(context, width, height, { drawn, picture, tile, grid, table, opacity, pixel }) {
+  const [grey, heat] = [drawn.grey(picture), tile && drawn.heat(tile, grid, table, opacity)];
+  if (grey) context.drawImage(grey, 0, 0, width, height);
+  if (heat) context.drawImage(heat, 0, 0, width, height);
   const [h, w] = [height / grid[0], width / grid[1]];
-  const side = Math.max(9, w);  // a pixel of a large picture is too small to find
-  const [x, y] = [(pixel[1] + 0.5) * w - side / 2, (pixel[0] + 0.5) * h - Math.max(9, h) / 2];
-  for (const [colour, wide] of [["#000", 4], [style("--pl-mark-colour") || "#ff9d2e", 2]]) {
+  const [high, wide] = [Math.max(9, h), Math.max(9, w)];  // a pixel of a large picture is too small to find
+  const [x, y] = [(pixel[1] + 0.5) * w - wide / 2, (pixel[0] + 0.5) * h - high / 2];
+  for (const [colour, line] of [["#000", 4], ["#ff9d2e", 2]]) {
     context.strokeStyle = colour;
-    context.lineWidth = wide;
-    context.strokeRect(x, y, side, Math.max(9, h));
+    context.lineWidth = line;
+    context.strokeRect(x, y, wide, high);
   }
 }
 
@@ -115,8 +139,7 @@ function describe(model, { tile, weights, probabilities, baseline }) {
   const head = tile?.heads.length > 1 ? `, ${headText(model.get("head"))}` : "";
   const parts = [`Example ${example}${truth}, ${model.get("layer")}${head}.`];
   if (tile) {
-    let top = 0;
-    tile.bytes.forEach((v, i) => { if (v > tile.bytes[top]) top = i; });
+    const top = (tile.top ??= Math.max(0, tile.bytes.indexOf(255)));
     const where = `row ${Math.floor(top / grid[1])}, column ${top % grid[1]}`;
     parts.push(`Latent ${latent} looks most at ${where}: ${percent(tile.peak)} of its attention, ${(tile.peak * grid[0] * grid[1]).toFixed(1)} times an even share.`);
   }
