@@ -1,7 +1,8 @@
 """The configurations of the Perceiver paper (Jaegle et al. 2021, 2103.03206).
 
 The paper's text gives the sizes of the ImageNet models in full; the parameter counts of its Tables 6 and 7 follow from
-them. For AudioSet it leaves some open: what was chosen here is said where it is.
+them. For AudioSet it leaves some open: what was chosen here is said where it is. The shapes of AudioSet's inputs and the
+number of points of ModelNet40 have not been checked against the paper's text; check them before you quote them.
 """
 
 from flax import nnx
@@ -23,7 +24,7 @@ from perceiver_lab.models import Perceiver, PerceiverConfig
 IMAGE = (224, 224, 3)
 VIDEO = (32, 224, 224, 3)  # frames, 1.28 s at 25 per second
 NUM_SAMPLES = 61_440  # 1.28 s at 48 kHz
-MEL = (75, 64, 1)  # frames, bands; the paper gives their product, 4,800
+MEL = (75, 64, 1)  # frames, bands; only their product, 4,800, is meant to be the paper's
 
 
 def imagenet_fourier(*, rngs: nnx.Rngs) -> Perceiver:
