@@ -74,7 +74,7 @@ class GridInput(nnx.Module):
         return x.reshape(x.shape[0], -1, x.shape[-1])
 
     def __call__(
-        self, x: Float[Array, "..."], *, positions: Float[Array, "b m n"] | None = None, train: bool = False
+        self, x: Float[Array, "..."], *, positions: Float[Array, "b m a"] | None = None, train: bool = False
     ) -> Float[Array, "b m c"]:
         """Features with positions.
 

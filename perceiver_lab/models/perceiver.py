@@ -197,7 +197,7 @@ class Perceiver(nnx.Module):
         self,
         x,
         *,
-        positions: Float[Array, "b m n"] | None = None,
+        positions: Float[Array, "b m a"] | None = None,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
     ) -> Float[Array, "b m c"]:
@@ -224,7 +224,7 @@ class Perceiver(nnx.Module):
         self,
         x,
         *,
-        positions: Float[Array, "b m n"] | None = None,
+        positions: Float[Array, "b m a"] | None = None,
         mask: Bool[Array, "b m"] | None = None,
         latent_mask: Bool[Array, "b n"] | None = None,
         train: bool = False,

@@ -156,7 +156,7 @@ class PerceiverIO(nnx.Module):
         self,
         x,
         *,
-        positions: Float[Array, "b m n"] | None = None,
+        positions: Float[Array, "b m a"] | None = None,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
     ) -> Float[Array, "b m c"]:
@@ -192,7 +192,7 @@ class PerceiverIO(nnx.Module):
         self,
         x,
         *,
-        positions: Float[Array, "b m n"] | None = None,
+        positions: Float[Array, "b m a"] | None = None,
         mask: Bool[Array, "b m"] | None = None,
         latent_mask: Bool[Array, "b n"] | None = None,
         query_mask: Bool[Array, "b o"] | None = None,

@@ -5,6 +5,7 @@ A mask says who *may* attend: True = may. A query that may attend to nothing get
 """
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -100,7 +101,7 @@ def _attend_chunked(q, k, v, mask, scale):
             scores = jnp.where(mask[:, None], scores, MASKED)
         return scores, lambda weights: jnp.einsum("bhnm,bmhe->bhne", weights.astype(v.dtype), v)
 
-    chunk = default_chunk(h * n)
+    chunk = default_chunk(b * h * n)
     keyed = (k, v) if mask is None else (k, v, jnp.moveaxis(mask, 2, 1))
 
     def read_chunk(k, v, mask=None):
@@ -110,9 +111,31 @@ def _attend_chunked(q, k, v, mask, scale):
     return jnp.moveaxis(out, 1, 2).astype(v.dtype)
 
 
+class Loop(NamedTuple):
+    """When a loop over chunks of inputs pays, and how much each step takes on."""
+
+    from_scores: int  # of the whole call; below, one pass is faster
+    step_scores: int
+    longest_chunk: int
+
+
+def loop() -> Loop:
+    """The sizes for where JAX runs.
+
+    On a CPU a step's scores should stay in the cache (measured: benchmarks/attention.py). An accelerator is fast when
+    it has much to do at once: there the loop only saves memory.
+    """
+    return Loop(2**20, 2**18, 2**12) if jax.default_backend() == "cpu" else Loop(2**28, 2**26, 2**20)
+
+
 def default_chunk(num_rows: int) -> int:
-    """How many inputs to read at once: about 2**19 scores, in steps of 64, so that they stay in the cache."""
-    return max(64, 2**19 // num_rows // 64 * 64)
+    """How many inputs to read at once, for so many rows of scores, the batch's examples counted each.
+
+    A power of two, which divides the usual lengths, and at least 256, so that a step is worth its overhead.
+    """
+    sizes = loop()
+    chunk = max(sizes.step_scores // num_rows, 256)
+    return min(2 ** (chunk.bit_length() - 1), sizes.longest_chunk)
 
 
 def running_softmax(read, arrays, rows: tuple[int, ...], width: int, chunk: int):
@@ -141,7 +164,8 @@ def running_softmax(read, arrays, rows: tuple[int, ...], width: int, chunk: int)
         start = jnp.minimum(number * chunk, num_inputs - chunk)
         fresh = start + jnp.arange(chunk) >= number * chunk
         scores, weigh = read(*(jax.lax.dynamic_slice_in_dim(x, start, chunk, axis=1) for x in arrays))
-        scores = jnp.where(jax.lax.broadcast_in_dim(fresh, scores.shape, (scores.ndim - 1,)), scores, MASKED)
+        if num_inputs % chunk:
+            scores = jnp.where(jax.lax.broadcast_in_dim(fresh, scores.shape, (scores.ndim - 1,)), scores, MASKED)
         new_peak = jax.lax.stop_gradient(jnp.maximum(peak, scores.max(axis=-1, keepdims=True)))
         weights, fade = jnp.exp(scores - new_peak), jnp.exp(peak - new_peak)
         return (total * fade + weigh(weights), new_peak, mass * fade + weights.sum(axis=-1, keepdims=True)), None

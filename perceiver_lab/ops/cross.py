@@ -20,11 +20,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from perceiver_lab.ops.attention import MASKED, attend, attention_weights, default_chunk, running_softmax
+from perceiver_lab.ops.attention import MASKED, attend, attention_weights, default_chunk, loop, running_softmax
 
 FORMS = ("auto", "plain", "chunked", "folded", "folded_chunked")
 LAYER_NORM_EPSILON = 1e-5
-_CHUNKED_FROM = 2**20  # scores per example; below, one pass is faster than a loop
 
 
 class CrossParams(NamedTuple):
@@ -67,7 +66,8 @@ def cross_attend(
     b, n, h, _ = q.shape
     if form == "auto":
         qk_channels, v_channels = params.key_kernel.shape[1], params.value_kernel.shape[1]
-        form = choose_form(n, *inputs.shape[1:], num_heads=h, qk_channels=qk_channels, v_channels=v_channels)
+        widths = {"num_heads": h, "qk_channels": qk_channels, "v_channels": v_channels}
+        form = choose_form(n, *inputs.shape[1:], **widths, batch_size=b)
     if form == "plain":
         k, v = project(inputs, params, h)
         return attend(q, k, v, mask=mask, impl="xla")
@@ -85,14 +85,21 @@ def cross_attend(
 
 
 def choose_form(
-    num_latents: int, num_inputs: int, input_channels: int, *, num_heads: int, qk_channels: int, v_channels: int
+    num_latents: int,
+    num_inputs: int,
+    input_channels: int,
+    *,
+    num_heads: int,
+    qk_channels: int,
+    v_channels: int,
+    batch_size: int = 1,
 ) -> str:
-    """The form that needs the fewest multiply-adds, in chunks where the scores outgrow the cache."""
+    """The form that needs the fewest multiply-adds, in chunks where all scores together are so many that it pays."""
     counted = multiply_adds(
         num_latents, num_inputs, input_channels, num_heads=num_heads, qk_channels=qk_channels, v_channels=v_channels
     )
     folded = counted["folded"] < counted["plain"]
-    if num_heads * num_latents * num_inputs < _CHUNKED_FROM:
+    if batch_size * num_heads * num_latents * num_inputs < loop().from_scores:
         return "folded" if folded else "plain"
     return "folded_chunked" if folded else "chunked"
 
@@ -139,7 +146,7 @@ def _chunked(q, inputs, params, mask, chunk):
 
     arrays = (inputs,) if mask is None else (inputs, jnp.moveaxis(mask, 2, 1))
     width = params.value_kernel.shape[1] // h
-    return jnp.moveaxis(running_softmax(read, arrays, (b, h, n), width, chunk or default_chunk(h * n)), 1, 2)
+    return jnp.moveaxis(running_softmax(read, arrays, (b, h, n), width, chunk or default_chunk(b * h * n)), 1, 2)
 
 
 def _fold_queries(q, params):
@@ -160,7 +167,7 @@ def _folded_chunked(queries, inputs, rows, chunk):
 
     arrays = (inputs,) if rows is None else (inputs, jnp.moveaxis(rows, 2, 1))
     b, num_rows, c = queries.shape
-    return running_softmax(read, arrays, (b, num_rows), c, chunk or default_chunk(num_rows))
+    return running_softmax(read, arrays, (b, num_rows), c, chunk or default_chunk(b * num_rows))
 
 
 def _unfold_values(seen, params, mask):
