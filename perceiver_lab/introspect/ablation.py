@@ -4,6 +4,7 @@ import functools
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float
@@ -30,7 +31,7 @@ class FirstRead:
         model: nnx.Module,
         x: Any,
         *,
-        positions: Float[Array, "b m n"] | Float[np.ndarray, "b m n"] | None = None,
+        positions: Float[Array, "b m a"] | Float[np.ndarray, "b m a"] | None = None,
         mask: Bool[Array, "b m"] | Bool[np.ndarray, "b m"] | None = None,
     ):
         """Read the batch.
@@ -49,7 +50,9 @@ class FirstRead:
             raise ValueError(
                 f"{type(model).__name__} has no latents that could be switched off: give a Perceiver or a PerceiverIO."
             )
-        graphdef, self._state = nnx.split(model)
+        graphdef, state = nnx.split(model)
+        # A copy: training goes on in the same variables, and may give their buffers away.
+        self._state = jax.tree.map(jnp.copy, state)
         read, self._finish = _programs(graphdef)
         inputs, self._latents = read(self._state, x, positions, mask)
         # Where the inputs are not read again they need not be kept.
@@ -74,7 +77,7 @@ def ablate(
     x: Any,
     latent_masks: Bool[Array, "k n"] | Bool[np.ndarray, "k n"] | None = None,
     *,
-    positions: Float[Array, "b m n"] | Float[np.ndarray, "b m n"] | None = None,
+    positions: Float[Array, "b m a"] | Float[np.ndarray, "b m a"] | None = None,
     mask: Bool[Array, "b m"] | Bool[np.ndarray, "b m"] | None = None,
 ) -> Ablation:
     """Switch latents off and see what the model says.

@@ -59,24 +59,28 @@ def cost(fn_or_model: Callable[..., Any], *args: Any, compiled: bool = False, **
             "Give the model itself and then its arguments."
         )
     leaves, structure = jax.tree.flatten((fn_or_model, args, kwargs), is_leaf=lambda node: isinstance(node, nnx.Module))
-    modules = {number: nnx.split(leaf) for number, leaf in enumerate(leaves) if isinstance(leaf, nnx.Module)}
+    modules = {number: leaf for number, leaf in enumerate(leaves) if isinstance(leaf, nnx.Module)}
+    graphdefs, states = {}, {}
+    for number, module in modules.items():
+        graphdefs[number], states[number] = nnx.split(module)
     arrays = {number: _abstract(leaf) for number, leaf in enumerate(leaves) if _is_array(leaf)}
 
     def call(states, arrays):
-        merged = {number: nnx.merge(modules[number][0], state) for number, state in states.items()}
+        merged = {number: nnx.merge(graphdefs[number], state) for number, state in states.items()}
         known = merged | arrays
         fn, args, kwargs = jax.tree.unflatten(
             structure, [known.get(number, leaf) for number, leaf in enumerate(leaves)]
         )
         return fn(*args, **kwargs)
 
-    states = jax.tree.map(_abstract, {number: state for number, (_, state) in modules.items()})
+    states = jax.tree.map(_abstract, states)
+    parameters = [nnx.state(module, nnx.Param) for module in modules.values()]
     lowered = jax.jit(call).lower(states, arrays)
     jaxpr, output = jax.make_jaxpr(call, return_shape=True)(states, arrays)
     counted, multiply_adds = lowered.cost_analysis() or {}, _multiply_adds(jaxpr.jaxpr)
     return Cost(
-        parameters=_size(_parameters(modules.values())),
-        parameter_bytes=_bytes(_parameters(modules.values())),
+        parameters=_size(parameters),
+        parameter_bytes=_bytes(parameters),
         multiply_adds=multiply_adds,
         flops=2 * multiply_adds,
         compiler_flops=counted.get("flops", math.nan),
@@ -124,10 +128,6 @@ def _is_array(leaf):
 
 def _abstract(leaf):
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
-
-
-def _parameters(modules):
-    return [state.filter(nnx.Param) for _, state in modules]
 
 
 def _size(tree):

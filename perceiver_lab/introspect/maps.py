@@ -25,7 +25,7 @@ def attention_maps(
     model: nnx.Module,
     x: Any,
     *,
-    positions: Float[Array, "b m n"] | Float[np.ndarray, "b m n"] | None = None,
+    positions: Float[Array, "b m a"] | Float[np.ndarray, "b m a"] | None = None,
     mask: Bool[Array, "b m"] | Bool[np.ndarray, "b m"] | None = None,
     latent_mask: Bool[Array, "b n"] | Bool[np.ndarray, "b n"] | None = None,
 ) -> tuple[Any, list[AttentionMap]]:

@@ -46,7 +46,8 @@ def rollout(
         elif name.startswith("decode"):
             mixed = _follow(mean, mixed, name)
         else:
-            layer = _average(mean, np.broadcast_to(np.eye(mean.shape[1], dtype=np.float32), mean.shape), residual, name)
+            identity = np.broadcast_to(np.eye(mean.shape[1], dtype=np.float32), (*mean.shape[:2], mean.shape[1]))
+            layer = _average(mean, identity, residual, name)
             mixed = layer if mixed is None else _follow(layer, mixed, name)
         total = mixed.sum(axis=-1, keepdims=True)
         mixed = mixed / np.where(total > 0, total, 1)
