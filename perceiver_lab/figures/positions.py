@@ -47,7 +47,7 @@ def input_row(
         f"{2 * num_bands} cosines, {total} channels in all."
     )
     ratios = {"height_ratios": (1, 1, 0.62), "width_ratios": (2.1, *[1] * len(frequencies))}
-    made, axes = figure(3, 1 + len(frequencies), alt=alt, size=(9.8, 4.6), **ratios)
+    made, axes = figure(3, 1 + len(frequencies), alt=alt, size=(8.6, 4.1), **ratios)
     grid = axes[0, 0].get_gridspec()
     for ax in (*axes[:2, 0], *axes[2]):
         ax.remove()
@@ -124,7 +124,7 @@ def same_samples(
         f"Cosines of frequency {lower} and {higher} over {cells} cells{turned}: between the cells they differ, at the "
         f"cells they {verdict}."
     )
-    made, axes = figure(1, 1, alt=alt, size=(9.4, 2.6))
+    made, axes = figure(1, 1, alt=alt, size=(8.4, 2.0))
     ax = axes[0, 0]
     for number, (frequency, factor) in enumerate(zip(frequencies, (1, sign), strict=True)):
         name = f"{'−' if factor < 0 else ''}cos(π·{frequency:g}·x)"
@@ -164,7 +164,7 @@ def over_frequency(
     described = "; ".join(f"{name} is highest, {value:.1f}, at {at:g}" for name, (at, value) in best.items())
     lines = ", ".join(f"{name} at {at:g}" for name, at in marks.items())
     made, axes = figure(
-        1, 1, alt=alt or f"{ylabel} over the highest frequency: {described}. Marked: {lines}.", size=(8.0, 3.6)
+        1, 1, alt=alt or f"{ylabel} over the highest frequency: {described}. Marked: {lines}.", size=(7.0, 3.3)
     )
     ax = axes[0, 0]
     for number, (name, (frequencies, values)) in enumerate(curves.items()):
