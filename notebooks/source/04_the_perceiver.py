@@ -455,7 +455,7 @@ figures.accuracy_bars(on_average(plain), title="8 x 8 digits as they are", chanc
 # ## Confetti
 #
 # Three models of about the same size were trained on real digits of 28 x 28 pixels (from MNIST), laid at random places
-# into a frame of 36 x 36. Their weights ship with the course.
+# into a frame of 36 x 36. Their weights ship with the course, together with what they reached on 1,000 test digits.
 
 # %%
 jittered = {"Perceiver": "jittered_perceiver", "ConvNet": "jittered_convnet", "ViT": "jittered_vit"}
@@ -464,8 +464,13 @@ for name, one in jittered.items():
     print(f"LAB {name:9s} {one.about['parameters']:,} parameters")
 
 # %% [markdown]
-# Now draw one random order of the 1,296 pixels for each digit. `confetti` puts pixels into that order, and moves the
-# coordinates along. As a *set* of pairs (pixel, position) nothing has changed; as a picture everything has.
+# Here is the honest sentence of this lesson, with 1,000 test digits behind it: **on digits as they are, a small
+# Perceiver loses to a small ConvNet**, and it needed far longer to get where it is. The ConvNet is given for free what
+# the Perceiver must learn from examples: that neighbouring pixels belong together, and that a stroke is a stroke
+# wherever it lies. (The ViT was stopped while it was still improving; do not read its number as a limit.)
+#
+# Now draw a random order of the 1,296 pixels, another one for each digit, and put the pixels into it. The coordinates
+# move along. As a *set* of pairs (pixel, position) nothing has changed; as a picture everything has.
 
 
 # %%
@@ -489,11 +494,10 @@ figures.image_grid(
 
 # %%
 def logits_of(model, images, positions=None):
-    batches = [
-        {"image": images[i : i + 50], "label": labels[i : i + 50]}
-        | ({} if positions is None else {"positions": positions[i : i + 50]})
-        for i in range(0, len(images), 50)
-    ]
+    rows = [slice(i, min(i + 50, len(images))) for i in range(0, len(images), 50)]
+    batches = ({"image": images[one], "label": labels[one]} for one in rows)
+    if positions is not None:
+        batches = (batch | {"positions": positions[one]} for batch, one in zip(batches, rows, strict=True))
     return evaluate(model, batches)
 
 
@@ -583,7 +587,8 @@ figures.image_grid(canvases["image"][:6, ::4, ::4], columns=6, titles=[f"a {labe
 # %% [markdown]
 # Three models, trained beforehand. The Perceiver has 32 latents of 96 channels and reads twice. In training it never
 # saw a whole canvas: each step drew 1,024 of the 50,176 pixels at random, a fiftieth, and their positions. In the test
-# it reads all of them.
+# it reads all of them. Seconds and minutes below are those of the training that made the weights, on two cores shared
+# with other work.
 
 # %%
 canvas = {name: trained(f"canvas_{name}") for name in ("perceiver", "convnet", "linear")}
@@ -598,9 +603,14 @@ figures.accuracy_bars(
 )  # fmt: skip
 
 # %% [markdown]
-# TEXT
+# The Perceiver reads all 50,176 pixels of a picture, and gets there without a single convolution. Do not take the other
+# two bars for a race: the ConvNet was trained for minutes where the Perceiver had three quarters of an hour, and it was
+# still improving. And the linear classifier warns you that this task is not hard: the digits stand near the middle, all
+# of about one size. It is here for the size of the input.
 #
-# Live, on some of the same held-out canvases: how much does the Perceiver need to see?
+# What is worth remembering is the training. Reading all pixels at each step would have meant 49 times as many rows, and
+# it was not necessary: the inputs are a set of (colour, position) rows, so any random part of them is a coarse picture of
+# the same thing. Now live, on some of the same held-out canvases: how many pixels does the trained model need to see?
 
 # %%
 found = {}
@@ -609,7 +619,8 @@ for count in (256, 1024, 5120, 50176):
     batches = pipeline(canvas_test, batch_size=8, transforms=seen, repeat=False, shuffle=False)
     found[count] = evaluate(canvas["perceiver"].model, batches)
     print(f"{count:>6,} pixels read: {found[count].accuracy}")
-assert found[50176].accuracy.value > found[256].accuracy.value - 0.1
+assert found[50176].accuracy.value > 0.7
+print("LAB all 50,176 pixels read, above 0.7:", found[50176].accuracy.value > 0.7)
 figures.accuracy_bars(
     {f"{count:,} pixels": (one.accuracy.correct, one.accuracy.total) for count, one in found.items()},
     chance=0.1, title="the same canvases, read in part",
@@ -682,14 +693,22 @@ flipped = (off_one.ablated.argmax(-1) != off_one.intact.argmax(-1)[None]).mean()
 print(f"switching one latent off changes {flipped:.1%} of the answers")
 
 # %% [markdown]
-# TEXT-READS
+# In the **first read**, the questions are the learned latents themselves, the same for every picture: so a latent keeps
+# to its own part of the picture, whatever is on it, and two latents look at different parts. In the **second read** it is
+# the other way round. The questions now come out of what has been read: nearly all latents look at the same few pixels,
+# and which ones depends on the picture.
 #
 # ## Explore: the latents' maps
 #
 # First the small digits, with the model of the recipe. Choose a layer and walk through the latents; point at a pixel and
 # see who looks at it; switch latents off and watch the prediction.
 #
-# TEXT-DIGITS
+# To discover:
+#
+# 1. In `read 0`, keep latent 3 and change the example; then keep the example and change the latent. Do the same in
+#    `read 1`. You see the four numbers that you have just printed.
+# 2. Example 0 is a zero. Switch off latents 0, 1, 2, ... one after the other. How many of the 16 can you take away before
+#    it is read as something else? Then try the eight, example 3.
 
 # %%
 AttentionExplorer.from_model(
@@ -699,7 +718,12 @@ AttentionExplorer.from_model(
 # %% [markdown]
 # Then the canvas. One read of it has 32 x 50,176 weights; your browser gets one latent's map at a time.
 #
-# TEXT-CANVAS
+# To discover:
+#
+# 1. In `read 0`, walk through the latents: the ink-seekers stay on the stroke, and each keeps to its own stretch of it.
+#    Where do latents 7, 14 and 17 look?
+# 2. Stay with one latent and go from `read 0` to `read 1`.
+# 3. Is there a latent without which one of the four answers changes? (There is none.)
 
 # %%
 AttentionExplorer.from_model(
@@ -710,7 +734,14 @@ AttentionExplorer.from_model(
 # %% [markdown]
 # ## Explore: the shuffle dial
 #
-# TEXT
+# Confetti is the end of a scale. The dial starts at its beginning, with the 40 first digits of above.
+#
+# To discover:
+#
+# 1. With positions moved along, turn the dial slowly. The ConvNet forgives a tenth of the pixels out of place; at one
+#    half it is lost. What do the Perceiver's logits do, in the sixth decimal?
+# 2. Now leave the positions behind. Who gives up first? All three see the same picture then, one with specks of noise.
+#    Which of them looks at neighbourhoods, and which at single pixels?
 
 # %%
 ShuffleDial(

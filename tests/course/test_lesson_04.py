@@ -1,13 +1,19 @@
-"""The exercises of lesson 04: right answers in any form, the usual mistakes by name, the empty cell."""
+"""Lesson 04: its exercises (right answers, mistakes, the empty cell), and what its text claims of shipped weights."""
 
+import functools
 import pathlib
 import re
 
 import numpy as np
 import pytest
 
+from perceiver_lab import recipes
 from perceiver_lab.course.exercises import lesson, verdict
 from perceiver_lab.course.exercises.lesson_04 import masked_readout, rows_in_order
+from perceiver_lab.datasets import load, pipeline, to_float
+from perceiver_lab.explorers import ShuffleDial
+from perceiver_lab.introspect import ablate, attention_maps
+from perceiver_lab.training import evaluate
 
 EXERCISES = {exercise.id: exercise for exercise in lesson("04")}
 SOURCE = pathlib.Path(__file__).parents[2] / "notebooks" / "source" / "04_the_perceiver.py"
@@ -169,3 +175,55 @@ def test_every_exercise_has_three_mistakes_hints_and_a_place_in_the_lesson():
         assert " ".join(exercise.question.split()) in words
         assert f"### {id} {exercise.title}" in text
         assert f'answer = ...\ncheck("{id}", answer)' in text
+
+
+@pytest.fixture(scope="module")
+def digits():
+    model = recipes.load_shipped(recipes.get("digits_perceiver"))[0]
+    batch = pipeline("digits", split="test", batch_size=64, transforms=(to_float,), repeat=False, shuffle=False)
+    return model, next(batch)
+
+
+def test_what_the_lesson_says_about_taking_latents_away(digits):
+    model, batch = digits
+    masks = np.arange(16)[None] >= np.arange(16)[:, None]  # row k: the first k latents are off
+    zero, eight = ablate(model, batch["image"][[0, 3]], masks).ablated.argmax(axis=-1).T
+    assert batch["label"][[0, 3]].tolist() == [0, 8]
+    assert (zero[:12] == 0).all() and zero[-1] != 0
+    assert (eight[:8] == 8).all() and eight[-1] != 8
+
+
+def test_what_the_lesson_says_about_the_two_reads(digits):
+    model, batch = digits
+    maps = dict(attention_maps(model, batch["image"])[1])
+
+    def likeness(a, b):
+        return np.mean([np.corrcoef(*pair)[0, 1] for pair in zip(a.reshape(-1, 64), b.reshape(-1, 64), strict=True)])
+
+    first, second = maps["read 0"][:, 0], maps["read 1"][:, 0]
+    assert likeness(first[:-1], first[1:]) > likeness(first[:, :-1], first[:, 1:]) + 0.1
+    assert likeness(second[:, :-1], second[:, 1:]) > likeness(second[:-1], second[1:]) + 0.3
+
+
+def test_what_the_lesson_says_about_the_shuffle_dial():
+    models = {name: recipes.load_shipped(recipes.get(f"jittered_{name}"))[0] for name in ("perceiver", "convnet")}
+    transforms = recipes.get("jittered_vit").data.test_transforms
+    test = load("mnist_small", "test[:40]")
+    batch = next(pipeline(test, batch_size=40, transforms=transforms, repeat=False, shuffle=False))
+
+    def predict(name, images, positions):
+        known = {"positions": positions} if name == "perceiver" and positions is not None else {}
+        return evaluate(models[name], [{"image": images, "label": batch["label"], **known}]).logits
+
+    dial = ShuffleDial(
+        batch["image"], batch["label"], {name: functools.partial(predict, name) for name in models}, shown=1
+    )
+
+    def right(strength, along):
+        return {found["name"]: found["right"] for found in dial.results(strength, along, 0)}
+
+    whole = right(0, True)
+    assert right(100, True)["perceiver"] == whole["perceiver"]
+    assert right(10, True)["convnet"] >= whole["convnet"] - 4
+    assert right(50, True)["convnet"] < 20
+    assert right(10, False)["perceiver"] < right(10, False)["convnet"] - 10
