@@ -135,7 +135,7 @@ def _open_own(name, folder):
         options = {"config": config} if config else {}
         return BUILDERS[base](data_dir=data_dir, file_format="array_record", **options)
 
-    prepare(make_builder, folder, name.replace("/", "-"))
+    prepare(make_builder, folder, name.replace("/", "-"), CONTENT_SHA256[name])
     builder = make_builder(folder)
     verify(Path(builder.data_path))
     return builder

@@ -41,25 +41,27 @@ def locked(folder: Path, name: str) -> Iterator[None]:
         yield
 
 
-def prepare(make_builder: Callable[[Path], Any], folder: Path, name: str) -> None:
-    """Build a data set into `folder` unless it is there already.
+def prepare(make_builder: Callable[[Path], Any], folder: Path, name: str, content: str) -> None:
+    """Build a data set into `folder` unless it is there already, made by a version of the library with this content.
 
     Args:
       make_builder: data_dir -> TFDS builder.
       folder: the data folder, made if needed.
       name: the set's name, for the lock and the staging folder.
+      content: the pinned hash of its content. What was prepared under another one is prepared anew.
 
     Raises:
       OSError: the folder cannot be written to.
       ValueError: the place of the set is taken by files that this library did not write.
     """
     final = Path(make_builder(folder).data_path)
-    if (final / MANIFEST).is_file():
+    if _is_current(final, content):
         return
     with locked(folder, name):
-        if (final / MANIFEST).is_file():  # another process was faster
+        if _is_current(final, content):  # another process was faster
             return
-        if final.exists():
+        outdated = (final / MANIFEST).is_file()
+        if final.exists() and not outdated:
             raise ValueError(
                 f"{final} should hold the data set {name!r}, but lacks the file {MANIFEST} that belongs to it: it was "
                 "made by something else, or the file was deleted. Move the folder away (or delete it if nothing in it "
@@ -72,8 +74,10 @@ def prepare(make_builder: Callable[[Path], Any], folder: Path, name: str) -> Non
             with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces itself; the notebooks need not
                 builder.download_and_prepare()
             built = Path(builder.data_path)
-            (built / MANIFEST).write_text(json.dumps({"files": _digests(built)}, indent=1))
+            (built / MANIFEST).write_text(json.dumps({"content": content, "files": _digests(built)}, indent=1))
             final.parent.mkdir(parents=True, exist_ok=True)
+            if outdated:
+                os.replace(final, staging / "outdated")
             os.replace(built, final)
         except FileNotFoundError:
             raise  # shipped data or a package is missing, and the message says which: no matter of room
@@ -84,6 +88,16 @@ def prepare(make_builder: Callable[[Path], Any], folder: Path, name: str) -> Non
             ) from error
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def _is_current(final, content):
+    """Whether the set is in place, made under this content. An unreadable manifest counts: `verify` names it."""
+    if not (final / MANIFEST).is_file():
+        return False
+    try:
+        return json.loads((final / MANIFEST).read_text()).get("content") == content
+    except (OSError, ValueError, AttributeError):
+        return True
 
 
 _verified: set[tuple] = set()  # what this process has hashed already, by path, size and time

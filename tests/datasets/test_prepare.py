@@ -47,6 +47,19 @@ def test_two_processes_at_once(tmp_path):
     assert content_sha256("digits", data_dir=tmp_path) == data_hash("digits")
 
 
+def test_what_another_version_prepared_is_prepared_anew(tmp_path, monkeypatch):
+    """The records follow the library: a folder prepared before a change would give the old ones for ever."""
+    from perceiver_lab.datasets import loading
+
+    with monkeypatch.context() as earlier:
+        earlier.setitem(loading.CONTENT_SHA256, "digits", "0" * 64)
+        load("digits", "train", data_dir=tmp_path)
+    before = (tmp_path / FOLDER / MANIFEST).read_text()
+    assert len(load("digits", "train", data_dir=tmp_path)) == 1500
+    assert "0" * 64 in before and data_hash("digits") in (tmp_path / FOLDER / MANIFEST).read_text()
+    assert not list(tmp_path.glob(".staging*"))
+
+
 def test_leftovers_of_a_run_that_died_do_no_harm(tmp_path):
     junk = tmp_path / ".staging-digits" / FOLDER
     junk.mkdir(parents=True)
