@@ -242,8 +242,8 @@ print(f"two neighbours of 224 lie 2/223 = {big[1, 1] - big[0, 1]:.4f} apart, in 
 # ## 3. Bands of waves
 #
 # The Perceiver's answer: for each axis, take `num_bands` frequencies, evenly spaced from 1 to `max_resolution / 2`, and
-# give the sine and the cosine of π · f · x for each: a wave that makes f turns from one end to the other. The order is **[positions | sines | cosines]**, and within the sines
-# axis by axis, band by band.
+# give the sine and the cosine of π · f · x for each: a wave that makes f turns from one end to the other. The order is
+# **[positions | sines | cosines]**, and within the sines axis by axis, band by band.
 
 
 # %%
@@ -530,9 +530,10 @@ image_grid(
 # Three things to take from these numbers:
 #
 # - **Coordinates alone** blur, even on the pixels that the network was trained on.
-# - **Nyquist is a limit, not a recommendation.** The network is best between the pixels with far slower waves than 12. It
-#   multiplies waves, and a product of two waves holds their sum and their difference, so from waves up to 4 it makes
-#   detail far finer than 4: compare its shown pixels with those of least squares at 4.
+# - **Nyquist is a limit, not a recommendation.** Between the pixels, the network is better with waves up to 4 than with
+#   waves up to 12. A nonlinearity mixes waves, and the product of two waves holds the sum and the difference of their
+#   frequencies, so from waves up to 4 it makes finer detail than 4: compare its shown pixels with those of least squares
+#   at 4.
 # - **A table knows its cells and nothing between them.** The rows of held-out pixels were never read, so they never
 #   moved.
 #
@@ -697,8 +698,9 @@ in_photo = np.asarray(crop_coordinates(jnp.asarray(offsets, jnp.float32), crop, 
 crops = np.stack([photo[top : top + crop[0], left : left + crop[1]] for top, left in offsets])
 places = []
 for number, (row, column) in enumerate(nose - offsets):
-    places.append((in_crop[row, column], in_photo[number, row, column]))
-    print(f"crop {number}: the nose is at (y, x) =", *(f"({y:+.3f}, {x:+.3f}) of the {what}" for (y, x), what in zip(places[-1], ("crop,", "photo"), strict=True)))
+    by_crop, by_photo = in_crop[row, column], in_photo[number, row, column]
+    places.append((by_crop, by_photo))
+    print(f"crop {number}: the nose is at (y, x) = {by_crop.round(3)} of the crop, {by_photo.round(3)} of the photo")
     crops[number, row - 1 : row + 2, column - 1 : column + 2] = 1
 print("LAB relative to the crop the nose moves:", not np.allclose(places[0][0], places[1][0], atol=0.1))
 print("LAB relative to the photo it stays where it is:", bool(np.allclose(places[0][1], places[1][1], atol=1e-6)))
@@ -706,7 +708,8 @@ image_grid(
     crops,
     titles=["crop 0", "crop 1"],
     columns=2,
-    alt="Two overlapping crops of the cat's face. A white square marks the nose, in the middle of one and at the lower right of the other.",
+    alt="Two overlapping crops of the cat's face. A white square marks the nose: in one it is low in the middle, in the "
+    "other at the lower right.",
 )
 
 # %% [markdown]
@@ -817,7 +820,7 @@ check("03.5", frame_coordinates)
 # - A grid of n cells holds waves up to (n − 1) / 2. Past that, a wave has a slower double with the same samples. On the
 #   grid nothing new is gained; between its cells the two disagree.
 # - Nyquist limits what the grid can tell apart. What a network paints best *between* the cells is a question of its own,
-#   with a much lower answer.
+#   and here slower waves were better.
 # - A learned table needs no formula and knows its own cells only. A wave has a value everywhere.
 # - Positions are relative to something. The Perceiver's are relative to the crop.
 #
