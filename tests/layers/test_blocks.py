@@ -1,0 +1,125 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from perceiver_lab.layers import MLP, CrossAttentionBlock, SelfAttentionBlock
+from perceiver_lab.layers.blocks import repeat_batch
+
+RATE = 0.25
+
+
+def normal(*shape, seed=0):
+    return jax.random.normal(jax.random.key(seed), shape)
+
+
+def cross(**options):
+    return CrossAttentionBlock(8, 6, rngs=nnx.Rngs(0), **{"num_heads": 2, **options})
+
+
+def selfish(**options):
+    return SelfAttentionBlock(8, num_heads=2, rngs=nnx.Rngs(0), **options)
+
+
+@nnx.jit(static_argnames="train")
+def run(block, *arrays, train=False, rngs=None, mask=None):
+    return block(*arrays, train=train, rngs=rngs, mask=mask)
+
+
+def silence(linear):
+    """Let a linear layer say nothing."""
+    linear.kernel[...] = jnp.zeros(linear.kernel.shape)
+    linear.bias[...] = jnp.zeros(linear.bias.shape)
+
+
+@nnx.jit
+def cross_by_hand(block, queries, inputs):
+    attended = block.attention(block.query_norm(queries), block.kv_norm(inputs))
+    x = queries + attended if block.use_query_residual else attended
+    return x + block.mlp(block.mlp_norm(x))
+
+
+@nnx.jit
+def self_by_hand(block, x):
+    x = x + block.attention(block.norm(x), block.norm(x))
+    return x + block.mlp(block.mlp_norm(x))
+
+
+@pytest.mark.parametrize("use_query_residual", [True, False])
+def test_a_cross_attention_block_is_its_formula(use_query_residual):
+    block = cross(use_query_residual=use_query_residual, qk_channels=4, v_channels=10, widening_factor=2)
+    for norm, seed in ((block.query_norm, 1), (block.kv_norm, 2), (block.mlp_norm, 3)):
+        norm.scale[...] = 1 + 0.3 * normal(*norm.scale.shape, seed=seed)
+        norm.bias[...] = normal(*norm.bias.shape, seed=seed + 10)
+    queries, inputs = normal(2, 3, 8), normal(2, 9, 6, seed=1)
+    np.testing.assert_allclose(run(block, queries, inputs), cross_by_hand(block, queries, inputs), atol=1e-5)
+
+
+def test_queries_and_keys_meet_by_default_at_the_width_of_the_inputs():
+    assert cross().attention.query.kernel.shape == (8, 6)
+    assert cross().attention.output.kernel.shape == (6, 8)
+
+
+def test_a_self_attention_block_is_its_formula():
+    block, x = selfish(widening_factor=2), normal(2, 5, 8)
+    np.testing.assert_allclose(run(block, x), self_by_hand(block, x), atol=1e-5)
+
+
+def test_a_block_with_other_value_width_comes_back_to_its_own():
+    assert run(selfish(qk_channels=4, v_channels=6), normal(1, 5, 8)).shape == (1, 5, 8)
+
+
+def test_an_mlp_is_two_layers_with_gelu_between():
+    mlp, x = MLP(4, widening_factor=3, rngs=nnx.Rngs(0)), normal(2, 4)
+    hidden = x @ mlp.expand.kernel[...]
+    gelu = 0.5 * hidden * (1 + jnp.tanh(np.sqrt(2 / np.pi) * (hidden + 0.044715 * hidden**3)))
+    np.testing.assert_allclose(mlp(x), gelu @ mlp.contract.kernel[...], atol=1e-6)
+    assert mlp.expand.kernel.shape == (4, 12)
+
+
+def test_the_weights_of_an_mlp_start_as_published():
+    mlp = MLP(256, widening_factor=2, rngs=nnx.Rngs(0))
+    assert np.asarray(mlp.expand.kernel[...]).std() == pytest.approx(256**-0.5, rel=0.02)
+    assert np.asarray(mlp.contract.kernel[...]).std() == pytest.approx(512**-0.5, rel=0.02)
+    np.testing.assert_array_equal(mlp.expand.bias[...], 0.0)
+
+
+def dropped_share(found, kept, scaled):
+    """The share of elements that were dropped; the others must be those `scaled`, none may be anything else."""
+    gone, there = np.isclose(found, kept, atol=1e-5), np.isclose(found, scaled, atol=1e-5)
+    assert (gone | there).all()
+    return gone.mean()
+
+
+@pytest.mark.parametrize("site", ["attention", "mlp"])
+@pytest.mark.parametrize("kind", ["cross", "self"])
+def test_dropout_acts_after_the_attention_and_after_the_mlp(kind, site):
+    block = cross(dropout_rate=RATE) if kind == "cross" else selfish(dropout_rate=RATE)
+    arrays = (normal(4, 30, 8), normal(4, 9, 6, seed=1)) if kind == "cross" else (normal(4, 30, 8),)
+    silence(block.mlp.contract if site == "attention" else block.attention.output)
+    whole, x = np.asarray(run(block, *arrays)), np.asarray(arrays[0])
+    found = np.asarray(run(block, *arrays, train=True, rngs=nnx.Rngs(dropout=0)))
+    # What is left of a site is exactly its output over the chance to be kept: nothing is dropped before it.
+    assert dropped_share(found, x, x + (whole - x) / (1 - RATE)) == pytest.approx(RATE, abs=0.06)
+
+
+def test_dropout_acts_in_training_only():
+    block, x = selfish(dropout_rate=RATE), normal(2, 5, 8)
+    np.testing.assert_array_equal(run(block, x, rngs=nnx.Rngs(dropout=0)), run(block, x))
+    with pytest.raises(ValueError, match="rngs"):
+        block(x, train=True)
+
+
+def test_a_masked_query_goes_on_without_what_it_could_not_read():
+    block = cross()
+    block.attention.output.bias[...] = normal(8)
+    queries, inputs = normal(1, 2, 8), normal(1, 4, 6, seed=1)
+    found = run(block, queries, inputs, mask=jnp.ones((1, 2, 4), bool).at[0, 1].set(False))
+    x = queries[0, 1] + block.attention.output.bias[...]
+    np.testing.assert_allclose(found[0, 1], x + block.mlp(block.mlp_norm(x)), atol=1e-5)
+
+
+def test_the_same_array_for_every_example():
+    x = normal(3, 2)
+    np.testing.assert_array_equal(repeat_batch(x, 4), np.stack([x] * 4))
