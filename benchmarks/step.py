@@ -19,7 +19,7 @@ from flax import nnx
 from perceiver_lab import recipes
 from perceiver_lab.recipes.fingerprints import versions
 from perceiver_lab.training import cross_entropy, make_train_step
-from perceiver_lab.training.forward import split_records
+from perceiver_lab.training.forward import forward, split_records
 
 RESULTS = Path(__file__).parent / "results" / "step.json"
 LIMIT = 0.05
@@ -31,7 +31,8 @@ def by_hand(model, optimizer):
     leaves, treedef = jax.tree.flatten(jax.tree.map(jax.numpy.copy, params))
 
     def loss_of(leaves, batch):
-        logits = nnx.merge(graphdef, jax.tree.unflatten(treedef, leaves))(batch["image"])
+        model = nnx.merge(graphdef, jax.tree.unflatten(treedef, leaves))
+        logits = forward(model, batch, train=True)
         return cross_entropy(logits, batch["label"])
 
     def step(leaves, opt_state, batch):

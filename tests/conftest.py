@@ -11,11 +11,23 @@ import jax  # noqa: E402
 import jaxtyping  # noqa: E402
 import pytest  # noqa: E402
 
+import lab_server  # noqa: E402
+
 jax.config.update("jax_default_matmul_precision", "highest")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Every annotated function of the library checks the shapes and dtypes of what it is given and gives back.
 jaxtyping.install_import_hook("perceiver_lab", "beartype.beartype")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The one Chromium of all tests; without one they fail with the line that installs it."""
+    from playwright.sync_api import sync_playwright  # not there under Colab's versions
+
+    chromium = lab_server.find_chromium()
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=chromium, args=list(lab_server.CHROMIUM_FLAGS))
 
 
 @pytest.fixture

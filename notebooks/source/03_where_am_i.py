@@ -126,24 +126,11 @@ print("in order:", in_order.round(4), "  shuffled:", shuffled.round(4))
 print("LAB attention over a shuffled set differs by less than 1e-12:", bool(np.abs(in_order - shuffled).max() < 1e-12))
 
 # %% [markdown]
-# The same for a whole Perceiver. The library's input adapter joins each pixel with "its position", so for a model that
-# has none we give it something that looks like a position encoding but is not: **one learned row that all pixels
-# share**. It is a module with three things: the `shape` of the grid, `num_channels`, and a call that returns one row per
-# cell.
+# The same for a whole Perceiver. The library's input adapter joins each pixel with an encoding of its position, so a
+# model without positions is one in which **all pixels claim to be at the same place**: the middle, (0, 0).
 
 
 # %%
-class SameRowEverywhere(nnx.Module):
-    """Says "I am a pixel", not which one."""
-
-    def __init__(self, shape, channels, *, rngs):
-        self.shape, self.num_channels = tuple(shape), channels
-        self.row = LearnedPositions((1,), channels, rngs=rngs)
-
-    def __call__(self, coordinates=None):
-        return jnp.broadcast_to(self.row(), (int(np.prod(self.shape)), self.num_channels))
-
-
 def make_perceiver(make_positions, seed=0):
     """8 latents of 32 channels read 64 pixels once, followed by one layer of self-attention."""
     rngs = nnx.Rngs(seed)
@@ -154,12 +141,14 @@ def make_perceiver(make_positions, seed=0):
     return Perceiver(config, input_adapter=adapter, output_adapter=ClassOutput(32, 10, rngs=rngs), rngs=rngs)
 
 
-# Three ways to say where a pixel is, all 18 channels wide; more on the other two below.
+# Three ways to say where a pixel is, all 18 channels wide. What they are comes below.
 encodings = {
-    "no positions": lambda rngs: SameRowEverywhere((8, 8), 18, rngs=rngs),
+    "no positions": lambda rngs: FourierPositions((8, 8), num_bands=4),
     "Fourier features": lambda rngs: FourierPositions((8, 8), num_bands=4),
     "learned table": lambda rngs: LearnedPositions((8, 8), 18, rngs=rngs),
 }
+# The first two are the same model. They differ in what the pixels claim: (y, x) for each of the 64.
+claims = {"no positions": np.zeros((64, 2), np.float32), "Fourier features": np.asarray(grid_coordinates((8, 8)))}
 test_images = test_digits["image"].astype(np.float32) / 8 - 1  # ink 0..16 becomes -1..1, as `to_float` does
 
 
@@ -180,14 +169,15 @@ image_grid(
 
 # %%
 blind = make_perceiver(encodings["no positions"])
+nowhere = np.broadcast_to(claims["no positions"], (len(test_images), 64, 2))
 
 
 @nnx.jit
-def latents_of(model, images):
-    return model.encode(model.embed(images))
+def latents_of(model, images, positions):
+    return model.encode(model.embed(images, positions=positions))
 
 
-gap = jnp.abs(latents_of(blind, test_images) - latents_of(blind, shuffled_images)).max()
+gap = jnp.abs(latents_of(blind, test_images, nowhere) - latents_of(blind, shuffled_images, nowhere)).max()
 print(f"largest difference in the latents of {len(test_images)} digits and of their confetti: {gap:.1e}")
 print("LAB latents of digits and confetti differ by less than 1e-5:", bool(gap < 1e-5))
 assert gap < 1e-5
@@ -195,7 +185,7 @@ assert gap < 1e-5
 # %% [markdown]
 # Every latent comes out the same, for every digit, whatever the order. Without positions a Perceiver reads a bag of ink.
 #
-# > **A trap on the way.** Why one shared row, and not simply no position channels? Attention normalises each input row
+# > **A trap on the way.** Why one place for all, and not simply no position channels? Attention normalises each input row
 # > first (LayerNorm: subtract the row's mean, divide by its deviation). A grey pixel alone is a row of *one* number, and
 # > a number minus its own mean is zero. Such a model sees nothing at all:
 
@@ -497,7 +487,7 @@ painters = {
 }
 pixels = np.flatnonzero(shown.ravel())
 batch = {"pixel": pixels, "colour": photo.reshape(-1, 3)[pixels]}
-steps = budget(ci=120, lab=400, full=2000)
+steps = budget(ci=100, lab=400, full=2000)
 learned, fits = {}, {}
 for name, make_encoding in painters.items():
     rngs = nnx.Rngs(0)
@@ -542,15 +532,23 @@ image_grid(
 #
 # ## 6. Does a Perceiver need it? Digits, measured
 #
-# Now the real thing: the small Perceiver from section 1, three times the same, trained on 1,500 digits with no positions,
-# with Fourier features (frequencies 1, 2, 3 and 4, of which 4 is on 8 cells the alias of 3: a wasted band, by the published
-# formula), and with a learned table of the same width. One run each, the same batches for all.
+# Now the real thing: the small Perceiver from section 1 is trained three times on 1,500 digits. Once all pixels claim the
+# same place; once each claims its own, in Fourier features (frequencies 1, 2, 3 and 4, of which 4 is on 8 cells the alias
+# of 3: a wasted band, by the published formula); once a learned table of the same width stands for the places. One run
+# each, the same digits in the same order.
+
 
 # %%
+def claiming(positions):
+    """A step of the data pipeline: gives each record its pixels' positions."""
+    return lambda record, rng: {**record, "positions": positions}
+
+
 steps = budget(ci=130, lab=600, full=2000)
 trained = {}
 for name, make_positions in encodings.items():
-    batches = pipeline(train_digits, batch_size=64, seed=0, transforms=(to_float,))
+    transforms = (to_float, claiming(claims[name])) if name in claims else (to_float,)
+    batches = pipeline(train_digits, batch_size=64, seed=0, transforms=transforms)
     optimizer = adamw(schedules.warmup_constant(5e-3, warmup_steps=20))
     trained[name] = train(make_perceiver(make_positions), batches, steps=steps, optimizer=optimizer, log_every=30)
 loss_curve(
@@ -574,9 +572,14 @@ def nearest(train_rows, test_rows):
     return Accuracy(correct=int(right.sum()), total=len(right))
 
 
+def batch_of(images, positions=None):
+    """All test digits in one batch, with what their pixels claim: (64, 2) for all alike, or (297, 64, 2)."""
+    batch = {"image": images, "label": test_digits["label"]}
+    return batch if positions is None else {**batch, "positions": np.broadcast_to(positions, (len(images), 64, 2))}
+
+
 flat_train, flat_test = (split["image"].reshape(-1, 64) for split in (train_digits, test_digits))
-whole_test = {"image": test_images, "label": test_digits["label"]}
-scores = {name: evaluate(run.model, [whole_test]).accuracy for name, run in trained.items()}
+scores = {name: evaluate(run.model, [batch_of(test_images, claims.get(name))]).accuracy for name, run in trained.items()}
 scores["nearest digit, pixels sorted"] = nearest(np.sort(flat_train), np.sort(flat_test))
 scores["nearest digit, in place"] = nearest(flat_train, flat_test)
 for name, score in scores.items():
@@ -597,15 +600,15 @@ accuracy_bars({name: (score.correct, score.total) for name, score in scores.item
 # ### Now shuffle
 
 # %%
-places = np.asarray(grid_coordinates((8, 8)))[orders]  # (297, 64, 2): where each pixel of each confetti came from
-in_confetti = {"image": shuffled_images, "label": test_digits["label"]}
+at_home = claims["Fourier features"]
+moved_along = at_home[orders]  # (297, 64, 2): where each pixel of each confetti came from
 bag, waved = trained["no positions"].model, trained["Fourier features"].model
 results = {
-    "no positions, digits": evaluate(bag, [whole_test]),
-    "no positions, confetti": evaluate(bag, [in_confetti]),
-    "Fourier, digits": evaluate(waved, [whole_test]),
-    "Fourier, confetti": evaluate(waved, [in_confetti]),
-    "Fourier, confetti with its positions": evaluate(waved, [{**in_confetti, "positions": places}]),
+    "no positions, digits": evaluate(bag, [batch_of(test_images, nowhere)]),
+    "no positions, confetti": evaluate(bag, [batch_of(shuffled_images, nowhere)]),
+    "Fourier, digits": evaluate(waved, [batch_of(test_images, at_home)]),
+    "Fourier, confetti": evaluate(waved, [batch_of(shuffled_images, at_home)]),
+    "Fourier, confetti with its positions": evaluate(waved, [batch_of(shuffled_images, moved_along)]),
 }
 for name, result in results.items():
     print(f"{name:37s} {result.accuracy}")
@@ -636,14 +639,18 @@ reveal("03", "C", "a model without positions reads a bag of ink, and shuffling d
 
 # %%
 @nnx.jit
-def read_maps(model, images):
+def read_maps(model, images, positions=None):
     with record_attention() as maps:
-        model(images)
+        model(images, positions=positions)
     return maps[0].weights[:, 0]  # of the read, its only head: (batch, latents, pixels)
 
 
 digit = 2
-maps = {name: np.asarray(read_maps(run.model, test_images[digit : digit + 1]))[0] for name, run in trained.items()}
+one = test_images[digit : digit + 1]
+maps = {
+    name: np.asarray(read_maps(run.model, one, claims[name][None] if name in claims else None))[0]
+    for name, run in trained.items()
+}
 ink = test_digits["image"][digit].ravel()
 for name, weights in maps.items():
     spread = max(np.ptp(weights[:, ink == level], axis=1).max() for level in np.unique(ink))

@@ -1,8 +1,8 @@
 """The configurations of the Perceiver paper (Jaegle et al. 2021, 2103.03206).
 
 The paper's text gives the sizes of the ImageNet models in full; the parameter counts of its Tables 6 and 7 follow from
-them. For AudioSet it leaves some open: what was chosen here is said where it is. The shapes of AudioSet's inputs and the
-number of points of ModelNet40 have not been checked against the paper's text; check them before you quote them.
+them. For AudioSet it leaves some open: what was chosen here is said where it is. The shapes of AudioSet's inputs and
+the number of points of ModelNet40 have not been checked against the paper's text; check them before you quote them.
 """
 
 from flax import nnx

@@ -1,10 +1,10 @@
-"""One JupyterLab and one Chromium for all tests: the server takes seconds to start, a check takes none."""
+"""One JupyterLab for all tests: the server takes seconds to start, a check takes none."""
 
 import dataclasses
 import pathlib
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 import lab_server
 
@@ -18,14 +18,6 @@ class OpenLesson:
     page: Page
     errors: list[str]
     foreign_requests: list[str]
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Chromium; without one the tests fail with the line that installs it."""
-    chromium = lab_server.find_chromium()
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium, args=list(lab_server.CHROMIUM_FLAGS))
 
 
 @pytest.fixture(scope="session")

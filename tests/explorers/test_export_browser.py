@@ -5,27 +5,18 @@ import re
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-import lab_server
 from perceiver_lab.explorers import FourierBandwidth, ShapeTracer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(
-            executable_path=lab_server.find_chromium(), args=list(lab_server.CHROMIUM_FLAGS)
-        )
-
-
 @pytest.fixture(params=["light", "dark"])
-def open_page(request, chromium, tmp_path):
+def open_page(request, browser, tmp_path):
     """`open_page(explorer)` saves it, opens the page offline, and fails on anything the page complains about."""
     complaints = []
-    context = chromium.new_context(color_scheme=request.param, offline=True, viewport={"width": 1100, "height": 900})
+    context = browser.new_context(color_scheme=request.param, offline=True, viewport={"width": 1100, "height": 900})
 
     def show(explorer):
         page = context.new_page()

@@ -166,6 +166,6 @@ function predictionRows(names, probabilities, baseline, label) {
   const best = probabilities.indexOf(Math.max(...probabilities));
   return classes.map((k) => ({
     name: `${names[k]}${k === label ? " ✓" : ""}`, value: probabilities[k], mark: baseline[k],
-    text: percent(probabilities[k]), strong: k === best,
+    text: chance(probabilities[k]), strong: k === best,
   }));
 }

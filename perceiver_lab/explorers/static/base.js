@@ -258,9 +258,13 @@ function colourTable(text) {
 
 const clamp = (value, least, most) => Math.min(most, Math.max(least, value));
 const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+/** A share in percent, to the digits that matter: 53, 4.2, 0.003, and less than 0.0001. */
 const percent = (value) => {
-  const hundredths = 100 * value;
-  const text = value >= 0.0995 ? hundredths.toFixed(0) : value >= 0.00095 || value <= 0 ? hundredths.toFixed(1) : hundredths.toPrecision(1);
+  const number = 100 * value;
+  if (value > 0 && value < 1e-6) return "<\u00a00.0001\u00a0%";
+  const text = value >= 0.0995 ? number.toFixed(0) : value >= 0.00095 || value <= 0 ? number.toFixed(1) : number.toPrecision(1);
   return `${text}\u00a0%`;
 };
+/** A probability: below a thousandth nobody reads digits. */
+const chance = (value) => (value > 0 && value < 0.0005 ? "<\u00a00.1\u00a0%" : percent(value));
 const grouped = (value) => String(Math.round(value)).replace(/\B(?=(\d{3})+(?!\d))/g, "\u2009");

@@ -84,7 +84,7 @@ function render({ model, el }) {
       const label = facts.labels[ask.example];
       const rows = rowsOf(models, facts, label);
       rightClass.textContent = `Probability of ${facts.class_names[label]}, the right class`;
-      chart.set(rows.map((r) => ({ name: r.name, value: r.value, text: percent(r.value), strong: r.guess !== label })));
+      chart.set(rows.map((r) => ({ name: r.name, value: r.value, text: chance(r.value), strong: r.guess !== label })));
       numbers.set(rows);
       const text = describeShuffle(model, rows, facts);
       boards.shuffled.name(`Picture with its pixels in the order given. ${text}`);
