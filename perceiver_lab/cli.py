@@ -86,7 +86,7 @@ def _list(options):
         if path.exists():
             about = read_about(path)
             fits = about.get("fingerprint") == recipe.fingerprint("full")
-            ships = f" [ships, {_accuracy(about['metrics'])}]" if fits else " [ships, but made by another version]"
+            ships = f" [ships, {recipe.tell(about['metrics'])}]" if fits else " [ships, but made by another version]"
         print(f"{name}: {recipe.summary}{ships}")
     return 0
 
@@ -111,7 +111,7 @@ def _train(options):
             accept_code_change=options.accept_code_change,
             progress=not options.quiet,
         )
-        print(f"seed {seed}: test accuracy {_accuracy(run.metrics)}, {run.about['minutes']:g} minutes", flush=True)
+        print(f"seed {seed}: {recipe.tell(run.metrics)}, {run.about['minutes']:g} minutes", flush=True)
         runs.append(run)
     if options.ship:
         print(f"shipped as {recipes.ship(recipe, runs)}")
@@ -134,7 +134,7 @@ def _evaluate(options):
         seed = recipe.budget(options.mode).seeds[0]
         folder = options.folder or recipes.run_folder(recipe, options.mode, seed)
         model = recipes.load_run(recipe, folder)
-    print(f"{recipe.name}: test accuracy {recipe.evaluate(model, options.mode).accuracy}")
+    print(f"{recipe.name}: {recipe.tell(recipe.metrics(model, options.mode))}")
     return 0
 
 
@@ -152,16 +152,18 @@ def _reproduce(options):
     seed = stored["seed"]
     folder = options.folder or recipes.run_folder(recipe, "full", seed)
     run = recipes.run(recipe, "full", folder, seed=seed, resume=options.resume, progress=not options.quiet)
-    print(f"stored: {_accuracy(stored['metrics'])}, {stored['minutes']:g} minutes on {stored['device']}")
-    print(f"now:    {_accuracy(run.metrics)}, {run.about['minutes']:g} minutes on {run.about['device']}")
+    print(f"stored: {recipe.tell(stored['metrics'])}, {stored['minutes']:g} minutes on {stored['device']}")
+    print(f"now:    {recipe.tell(run.metrics)}, {run.about['minutes']:g} minutes on {run.about['device']}")
     if run.metrics == stored["metrics"]:
         print("equal in every digit")
         return 0
-    low, high = stored["metrics"]["accuracy_low"], stored["metrics"]["accuracy_high"]
-    if low <= run.metrics["accuracy"] <= high:
+    low, high = (stored["metrics"][f"{recipe.headline}_{end}"] for end in ("low", "high"))
+    if low <= run.metrics[recipe.headline] <= high:
         print("within the stored 95 % interval; other hardware and versions round differently")
         return 0
-    print(f"outside the stored 95 % interval of {100 * low:.1f}-{100 * high:.1f} %: not reproduced")
+    print(
+        f"outside the stored 95 % interval of {recipe.headline.replace('_', ' ')}, {low:.4g}-{high:.4g}: not reproduced"
+    )
     return 1
 
 
@@ -177,12 +179,6 @@ def _folder(options, recipe, seed, count):
     if options.folder is None:
         return recipes.run_folder(recipe, options.mode, seed)
     return options.folder if count == 1 else options.folder / f"seed_{seed}"
-
-
-def _accuracy(metrics):
-    from perceiver_lab.training import Accuracy
-
-    return Accuracy(correct=metrics["correct"], total=metrics["total"])
 
 
 def _fail(error, code):

@@ -82,7 +82,7 @@ def test_a_result_that_is_not_reproduced(tiny, run, tmp_path):
     path.write_text(json.dumps(about))
     code, out, _ = run("reproduce", "tiny", "--folder", tmp_path / "again", "--quiet")
     assert code == 1
-    assert "outside the stored 95 % interval of 10.0-30.0 %" in out
+    assert "outside the stored 95 % interval of accuracy, 0.1-0.3" in out
     about["metrics"] |= {"accuracy_high": 1.0}
     path.write_text(json.dumps(about))
     code, out, _ = run("reproduce", "tiny", "--folder", tmp_path / "again", "--resume", "--quiet")

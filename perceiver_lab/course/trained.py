@@ -21,7 +21,7 @@ class Trained:
 
     Attributes:
       model: the module.
-      metrics: on the test split: accuracy, accuracy_low and accuracy_high (95 %), correct, total, loss.
+      metrics: on the test split; a classifier's are accuracy, accuracy_low, accuracy_high (95 %), correct, total, loss.
       history: the curve; `history.curve("loss")` gives steps and values.
       shipped: whether the weights came with the library.
       about: all that is known: steps, minutes, device, seeds, fingerprint...
@@ -105,6 +105,4 @@ def _run(recipe, mode, seed, progress, callbacks):
 
 
 def _tell(recipe, how, metrics):
-    from perceiver_lab.training import Accuracy
-
-    print(f"{recipe.name}: {how}; test accuracy {Accuracy(correct=metrics['correct'], total=metrics['total'])}.")
+    print(f"{recipe.name}: {how}; {recipe.tell(metrics)}.")

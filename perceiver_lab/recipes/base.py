@@ -11,7 +11,16 @@ from flax import nnx
 from perceiver_lab.datasets import arrays, data_hash, pipeline, to_float
 from perceiver_lab.recipes.fingerprints import fingerprint
 from perceiver_lab.recipes.overrides import override
-from perceiver_lab.training import Evaluation, OptimizerConfig, classification_loss, evaluate
+from perceiver_lab.training import (
+    Accuracy,
+    Evaluation,
+    OptimizerConfig,
+    answers,
+    classification_loss,
+    classifier_metrics,
+    evaluate,
+    forward,
+)
 
 MODES = ("ci", "lab", "full")
 
@@ -80,6 +89,13 @@ class Recipe:
       budgets: mode -> budget, for "ci", "lab" and "full".
       numerics: raised by hand when the maths behind this recipe changes; shipped weights then no longer fit.
       loss: (model, batch, rngs) -> (loss, metrics).
+      predict: (model, batch) -> an array with one row per record, or a dict of them: what the model says.
+      reads: what `predict` reads of a batch.
+      measure: (model, batches of the test split) -> numbers, among them "total", how many records they are about, and
+        the headline with its 95 % interval: NAME, NAME_low, NAME_high.
+      headline: NAME, the number that is told and that `perceiver-lab reproduce` compares.
+
+    The last four are those of a classifier unless given: another task brings its own.
     """
 
     name: str
@@ -92,6 +108,10 @@ class Recipe:
     budgets: Mapping[str, Budget]
     numerics: int
     loss: Callable = field(default_factory=classification_loss)
+    predict: Callable[[nnx.Module, Mapping], Any] = forward
+    reads: tuple[str, ...] = ("image", "positions")
+    measure: Callable[[nnx.Module, Iterator[dict]], dict[str, float]] = classifier_metrics
+    headline: str = "accuracy"
 
     def __post_init__(self):
         if set(self.budgets) != set(MODES):
@@ -135,8 +155,44 @@ class Recipe:
         )
 
     def evaluate(self, model: nnx.Module, mode: str = "full") -> Evaluation:
-        """What a model says about the test split."""
+        """What a classifier says about the test split, record by record.
+
+        Raises:
+          ValueError: the recipe's task is not classification.
+        """
+        if self.measure is not classifier_metrics:
+            raise ValueError(
+                f"{self.name!r} is no classifier: it is judged by its {self.headline}. Call metrics(model, mode) for "
+                "its numbers, or answers(model, mode) for what the model says."
+            )
         return evaluate(model, self.test_batches(mode))
+
+    def metrics(self, model: nnx.Module, mode: str = "full") -> dict[str, float]:
+        """The numbers of a model on the test split, whatever the task.
+
+        Raises:
+          ValueError: the recipe's `measure` leaves out the headline, its interval or the number of records.
+        """
+        numbers = self.measure(model, self.test_batches(mode))
+        missing = {self.headline, f"{self.headline}_low", f"{self.headline}_high", "total"} - numbers.keys()
+        if missing:
+            given, lacking = (", ".join(sorted(names)) for names in (numbers, missing))
+            raise ValueError(
+                f"The measure of {self.name!r} gives {given}, but not {lacking}, which a recipe is told by."
+            )
+        return numbers
+
+    def answers(self, model: nnx.Module, mode: str = "full") -> Iterator[tuple[dict, Any]]:
+        """Each batch of the test split with what a model says about it."""
+        return answers(model, self.test_batches(mode), self.predict, self.reads)
+
+    def tell(self, metrics: Mapping[str, float]) -> str:
+        """The headline in words: "test accuracy 97.3 % (289 of 297, 95 % interval 94.8-98.6 %)"."""
+        if self.measure is classifier_metrics:
+            return f"test accuracy {Accuracy(correct=metrics['correct'], total=metrics['total'])}"
+        value, low, high = (metrics[self.headline + end] for end in ("", "_low", "_high"))
+        name = self.headline.replace("_", " ")
+        return f"test {name} {value:.4g} ({metrics['total']} records, 95 % interval {low:.4g}-{high:.4g})"
 
     def fingerprint(self, mode: str = "full") -> str:
         """Changes with configuration, data, `numerics` and the mode's budget: with all that the result depends on."""
@@ -145,8 +201,12 @@ class Recipe:
         config = {
             one.name: getattr(self, one.name)
             for one in dataclasses.fields(self)
-            if one.name not in ("name", "summary", "budgets")
+            if one.name not in ("name", "summary", "budgets", "headline")
         }
+        # A classifier's fingerprint says nothing of other tasks: it is what it was before there were any.
+        for name in ("predict", "reads", "measure"):
+            if config[name] == type(self).__dataclass_fields__[name].default:
+                del config[name]
         config["data"] = dataclasses.replace(self.data, decode_once=False)  # where records wait changes no result
         return fingerprint({**config, "trained": trained, "data_sha256": data_hash(self.data.name)})
 

@@ -24,7 +24,7 @@ class Run:
     Attributes:
       recipe, mode, seed: what was run.
       model: the trained module.
-      metrics: on the test split: accuracy, accuracy_low, accuracy_high (95 %), correct, total, loss.
+      metrics: on the test split; a classifier's are accuracy, accuracy_low, accuracy_high (95 %), correct, total, loss.
       history: the curve.
       about: the whole story as it is stored beside the weights: fingerprint, minutes, device, versions...
       folder: where it lies.
@@ -102,7 +102,7 @@ def run(
         optimizer=recipe.optimizer.make(budget.steps),
         loss_fn=recipe.loss,
         seed=seed,
-        evaluate=lambda model: recipe.evaluate(model, mode).as_dict(),
+        evaluate=lambda model: recipe.metrics(model, mode),
         evaluate_every=budget.evaluate_every,
         checkpointer=checkpointer,
         checkpoint_every=budget.checkpoint_every,
@@ -129,10 +129,11 @@ def load_run(recipe: Recipe, folder: str | os.PathLike) -> nnx.Module:
 
 def _about(recipe, mode, seed, outcome):
     budget = recipe.budget(mode)
-    test = next((record for record in reversed(outcome.history.records) if "test_accuracy" in record), None)
+    told = f"test_{recipe.headline}"
+    test = next((record for record in reversed(outcome.history.records) if told in record), None)
     if test is None or test["step"] != budget.steps:
         # Only when metrics.jsonl was lost: the numbers are taken again.
-        test = {f"test_{name}": value for name, value in recipe.evaluate(outcome.model, mode).as_dict().items()}
+        test = {f"test_{name}": value for name, value in recipe.metrics(outcome.model, mode).items()}
     return {
         "recipe": recipe.name,
         "mode": mode,

@@ -2,7 +2,7 @@
 
 from perceiver_lab.training import schedules
 from perceiver_lab.training.checkpoints import Checkpoint, Checkpointer, CheckpointError
-from perceiver_lab.training.evaluation import Evaluation, evaluate
+from perceiver_lab.training.evaluation import Evaluation, answers, classifier_metrics, evaluate
 from perceiver_lab.training.forward import classification_loss, forward
 from perceiver_lab.training.history import History
 from perceiver_lab.training.loop import NonFiniteLossError, Training, train
@@ -26,7 +26,9 @@ __all__ = [
     "WeightsError",
     "accuracy",
     "adamw",
+    "answers",
     "classification_loss",
+    "classifier_metrics",
     "confusion",
     "cross_entropy",
     "decay_mask",

@@ -1,15 +1,16 @@
-"""Measuring a classifier on a whole split."""
+"""Measuring a model on a whole split: any model's answers batch by batch, and what a classifier's are worth."""
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
 from jaxtyping import Float, Int
 
-from perceiver_lab.training.forward import Batch, forward, split_records
+from perceiver_lab.training.forward import Batch, forward
 from perceiver_lab.training.metrics import Accuracy
 
 
@@ -72,27 +73,60 @@ def evaluate(model: nnx.Module, batches: Iterable[Batch]) -> Evaluation:
     Raises:
       ValueError: no batches.
     """
-    graphdef, state = nnx.split(model)
-    logits, labels, records, full = [], [], [], 0
-    for batch in batches:
-        arrays, numbers = split_records(batch)
-        label = np.asarray(arrays.pop("label"))
-        full = max(full, len(label))
-        # Only what the model reads, so that a new bystander in the batch compiles nothing anew.
-        inputs = {key: _fill(arrays[key], full) for key in ("image", "positions") if key in arrays}
-        logits.append(np.asarray(_logits(graphdef, state, inputs))[: len(label)])
-        labels.append(label.astype(np.int64))
-        records.append(np.full(len(label), -1) if numbers is None else numbers)
-    if not labels:
-        raise ValueError(
-            "evaluate got no batches. An iterator that was used up gives none: make a new one, with repeat=False."
-        )
+    logits, labels, records = [], [], []
+    for batch, said in answers(model, batches):
+        logits.append(said)
+        labels.append(np.asarray(batch["label"]).astype(np.int64))
+        records.append(batch.get("record", np.full(len(said), -1)))
     return Evaluation(logits=np.concatenate(logits), labels=np.concatenate(labels), records=np.concatenate(records))
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _logits(graphdef, state, inputs):
-    return forward(nnx.merge(graphdef, state), inputs)
+def classifier_metrics(model: nnx.Module, batches: Iterable[Batch]) -> dict[str, float | int]:
+    """What a recipe measures unless it says otherwise: `evaluate(model, batches).as_dict()`."""
+    return evaluate(model, batches).as_dict()
+
+
+def answers(
+    model: nnx.Module,
+    batches: Iterable[Batch],
+    predict: Callable[[nnx.Module, Batch], Any] = forward,
+    reads: Sequence[str] = ("image", "positions"),
+) -> Iterator[tuple[Batch, Any]]:
+    """Each batch with what a model says about it, without dropout and without updating anything.
+
+    Compiled once per model structure and batch shape; a smaller last batch is filled up rather than compiled anew.
+
+    Args:
+      model: any module.
+      batches: finite, dicts of arrays with one row per record.
+      predict: (model, batch) -> an array, or a nest of them, with one row per record.
+      reads: what `predict` reads of a batch where it is there; nothing else is handed over.
+
+    Yields:
+      (batch, answer), the answer as NumPy arrays.
+
+    Raises:
+      ValueError: no batches.
+    """
+    graphdef, state = nnx.split(model)
+    full = 0
+    for batch in batches:
+        # Only what the model reads, so that a new bystander in the batch compiles nothing anew.
+        inputs = {key: batch[key] for key in reads if key in batch}
+        size = len(next(iter(inputs.values())))
+        full = max(full, size)
+        said = _answer(graphdef, predict, state, {key: _fill(array, full) for key, array in inputs.items()})
+        yield batch, jax.tree.map(lambda array, size=size: np.asarray(array)[:size], said)
+    if not full:
+        raise ValueError(
+            "There were no batches to evaluate. An iterator that was used up gives none: make a new one, with "
+            "repeat=False."
+        )
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _answer(graphdef, predict, state, inputs):
+    return predict(nnx.merge(graphdef, state), inputs)
 
 
 def _fill(array, size):

@@ -113,7 +113,7 @@ def test_it_learns_and_is_evaluated():
 
 
 def test_evaluate_wants_batches():
-    with pytest.raises(ValueError, match="evaluate got no batches"):
+    with pytest.raises(ValueError, match="There were no batches to evaluate"):
         evaluate(Classifier(rngs=nnx.Rngs(0)), iter(()))
 
 
