@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from perceiver_lab.ops import fourier_features, grid_coordinates, num_fourier_features
+from perceiver_lab.ops import cell_coordinates, fourier_features, grid_coordinates, num_fourier_features
 
 
 class FourierPositions(nnx.Module):
@@ -40,7 +40,7 @@ class FourierPositions(nnx.Module):
             len(self.shape), num_bands, include_positions=include_positions, sine_only=sine_only
         )
 
-    def __call__(self, coordinates: Float[Array, "b m n"] | None = None) -> Float[Array, "*b m c"]:
+    def __call__(self, coordinates: Float[Array, "*b m n"] | None = None) -> Float[Array, "*b m c"]:
         """Encode the whole grid (m, c), or the coordinates given (b, m, c)."""
         coordinates = grid_coordinates(self.shape) if coordinates is None else coordinates
         return fourier_features(
@@ -50,6 +50,10 @@ class FourierPositions(nnx.Module):
             include_positions=self.include_positions,
             sine_only=self.sine_only,
         )
+
+    def at(self, cells: Int[Array, "*b k"]) -> Float[Array, "*b k c"]:
+        """The rows of some cells of the grid, by their row-major numbers."""
+        return self(cell_coordinates(cells, self.shape))
 
 
 class LearnedPositions(nnx.Module):
@@ -75,6 +79,10 @@ class LearnedPositions(nnx.Module):
             )
         return self.table[...]
 
+    def at(self, cells: Int[Array, "*b k"]) -> Float[Array, "*b k c"]:
+        """The rows of some cells, by their row-major numbers."""
+        return self.table[...][cells]
+
 
 class ProjectedPositions(nnx.Module):
     """Another encoding, through one linear layer (2107.14795, appendix D)."""
@@ -89,6 +97,10 @@ class ProjectedPositions(nnx.Module):
     def __call__(self, coordinates: Float[Array, "b m n"] | None = None) -> Float[Array, "*b m c"]:
         """Encode the whole grid (m, c), or the coordinates given (b, m, c)."""
         return self.projection(self.inner(coordinates))
+
+    def at(self, cells: Int[Array, "*b k"]) -> Float[Array, "*b k c"]:
+        """The rows of some cells, by their row-major numbers."""
+        return self.projection(self.inner.at(cells))
 
 
 def plain_linear(input_channels: int, output_channels: int, *, rngs: nnx.Rngs) -> nnx.Linear:

@@ -5,6 +5,7 @@ from perceiver_lab.ops.cross import CrossParams, choose_form, cross_attend, mult
 from perceiver_lab.ops.masks import check_mask, input_mask, query_mask
 from perceiver_lab.ops.patches import depth_to_space, extract_patches, space_to_depth
 from perceiver_lab.ops.positions import (
+    cell_coordinates,
     crop_coordinates,
     fourier_features,
     grid_coordinates,
@@ -16,6 +17,7 @@ __all__ = [
     "CrossParams",
     "attend",
     "attention_weights",
+    "cell_coordinates",
     "check_mask",
     "choose_form",
     "crop_coordinates",

@@ -46,7 +46,19 @@ def crop_coordinates(offsets: Float[Array, "b n"], crop: Sequence[int], frame: S
     return (cells + offsets[:, None, :]) * 2 / last - 1
 
 
-def release_coordinates(cells: Int[Array, " k"], shape: Sequence[int]) -> Float[Array, "k n"]:
+def cell_coordinates(cells: Int[Array, "*batch k"], shape: Sequence[int]) -> Float[Array, "*batch k n"]:
+    """The rows of `grid_coordinates(shape)` for selected cells, without ever building the others.
+
+    Args:
+      cells: numbers of the cells, row-major.
+      shape: cells along each axis of the grid.
+    """
+    indices = jnp.unravel_index(cells, tuple(shape))
+    axes = [jnp.asarray(_linspace(-1.0, 1.0, length)) for length in shape]
+    return jnp.stack([axis[index] for axis, index in zip(axes, indices, strict=True)], axis=-1)
+
+
+def release_coordinates(cells: Int[Array, "*batch k"], shape: Sequence[int]) -> Float[Array, "*batch k n"]:
     """Coordinates of selected cells as the Perceiver IO release computes them: -1 + 2 i / d for index i of d.
 
     Not those of `grid_coordinates`: the last cell lies at 1 - 2 / d instead of 1. The released models were asked for
@@ -60,7 +72,8 @@ def release_coordinates(cells: Int[Array, " k"], shape: Sequence[int]) -> Float[
       float32, between -1 and 1.
     """
     indices = jnp.stack(jnp.unravel_index(cells, tuple(shape)), axis=-1).astype(jnp.float32)
-    return -1 + 2 * indices / jnp.asarray([list(shape)], jnp.float32)
+    sides = jnp.asarray(tuple(shape), jnp.float32).reshape((1,) * (indices.ndim - 1) + (-1,))
+    return -1 + 2 * indices / sides
 
 
 def fourier_features(
