@@ -44,13 +44,13 @@ def test_axes_have_the_shape_that_was_asked_for():
 
 def test_same_bytes_each_time_and_under_other_settings():
     first = line()
-    assert first.png() == first.png() == line().png()
+    assert first.webp() == first.webp() == line().webp()
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "pink", "savefig.dpi": 30}):
-        assert line().png() == first.png()
+        assert line().webp() == first.webp()
 
 
 def test_background_is_opaque_white():
-    corner = Image.open(io.BytesIO(line().png())).convert("RGBA").getpixel((0, 0))
+    corner = Image.open(io.BytesIO(line().webp())).convert("RGBA").getpixel((0, 0))
     assert corner == (255, 255, 255, 255)
 
 
@@ -60,7 +60,7 @@ def test_html_is_one_line_with_escaped_alt():
     assert "\n" not in html
     assert 'alt="Loss &lt; 1, &quot;small&quot; &amp; falling"' in html
     data = re.search(r"base64,([^\"]+)", html).group(1)
-    assert base64.b64decode(data) == made.png()
+    assert base64.b64decode(data) == made.webp()
 
 
 def test_a_notebook_shows_it_once_with_alt_text(monkeypatch):
