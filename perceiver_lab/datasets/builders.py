@@ -12,7 +12,7 @@ import io
 import numpy as np
 import tensorflow_datasets as tfds
 
-from perceiver_lab.datasets import canvases, shipped
+from perceiver_lab.datasets import canvases, scenes, shipped
 
 SEED = 20210304  # the day the Perceiver paper appeared; any number would do
 _MNIST = "https://yann.lecun.com/exdb/mnist/"
@@ -25,8 +25,10 @@ class _Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     VERSION = tfds.core.Version("1.0.0")
 
-    def _describe(self, features, homepage, licence):
-        features = {**features, "label": tfds.features.ClassLabel(num_classes=10)}
+    def _describe(self, features, homepage, licence, label=10):
+        """`label`: how many classes there are, or their names."""
+        classes = {"num_classes": label} if isinstance(label, int) else {"names": label}
+        features = {**features, "label": tfds.features.ClassLabel(**classes)}
         return tfds.core.DatasetInfo(
             builder=self,
             description=self.__doc__,
@@ -135,6 +137,70 @@ class ClutteredDigits(_Builder, skip_registration=True):
             yield index, {"image": _jpeg(canvas), "mask": mask[..., None], "label": int(labels[index])}
 
 
+class SceneConfig(tfds.core.BuilderConfig):
+    """How large scenes are drawn, and which of them: scene i of a split is the same scene at either size."""
+
+    def __init__(self, *, name, description, side, counts):
+        super().__init__(name=name, version=tfds.core.Version("1.0.0"), description=description)
+        self.side, self.counts = side, counts
+
+
+class Scenes(_Builder, skip_registration=True):
+    """One to three coloured shapes (synthetic) on a plain background or a photo's texture, with what is where.
+
+    "label" is the kind of the largest shape, "count" how many there are, "kinds" what is at each pixel (0 = background,
+    else 1 + kind), "textured" whether the background is a photo.
+    """
+
+    BUILDER_CONFIGS = [
+        SceneConfig(
+            name="default",
+            description="8,000 training and 1,000 test scenes of 48 x 48 pixels",
+            side=scenes.SIDE,
+            counts={"train": 8000, "test": 1000},
+        ),
+        SceneConfig(
+            name="fine",
+            description="the test scenes at 192 x 192 pixels",
+            side=scenes.SIDE * scenes.FINE,
+            counts={"test": 1000},
+        ),
+    ]
+    DEFAULT_CONFIG_NAME = "default"
+
+    def _info(self):
+        side = self.builder_config.side
+        features = {
+            "image": tfds.features.Tensor(shape=(side, side, 3), dtype=np.uint8, encoding="zlib"),
+            "kinds": tfds.features.Tensor(shape=(side, side), dtype=np.uint8, encoding="zlib"),
+            "count": np.int64,
+            "textured": np.bool_,
+        }
+        homepage = "https://scikit-image.org/docs/stable/api/skimage.data.html"
+        return self._describe(features, homepage, _PHOTO_LICENCES, label=list(scenes.KINDS))
+
+    def _split_generators(self, dl_manager):
+        return {part: self._generate_examples(part, count) for part, count in self.builder_config.counts.items()}
+
+    def _generate_examples(self, part, count):
+        photos = shipped.photos()
+        for index in _progress(count, f"preparing scenes {part}, once"):
+            scene = scenes.describe(photos, _rng(part, index))
+            image, kinds = scenes.draw(scene)
+            if self.builder_config.side == scenes.SIDE:
+                image, kinds = scenes.shrink(image, kinds)
+            yield (
+                index,
+                {
+                    "image": image,
+                    "kinds": kinds,
+                    "label": scene.shapes[0].kind,
+                    "count": len(scene.shapes),
+                    "textured": scene.textured,
+                },
+            )
+
+
 class Photos(_Builder, skip_registration=True):
     """Nine photos and textures of 300 to 640 pixels a side, for fitting pictures and for texture."""
 
@@ -168,6 +234,7 @@ BUILDERS = {
     "large_digits": LargeDigits,
     "cluttered_digits": ClutteredDigits,
     "photos": Photos,
+    "scenes": Scenes,
 }
 
 

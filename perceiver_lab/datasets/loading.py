@@ -23,6 +23,8 @@ CONTENT_SHA256 = {
     "cluttered_digits": "d105e23c6109abfbaa3c6c349394c437492b470451b099a25bd2e8ccbc00eece",
     "cluttered_digits/test_1000": "838dac983c981f517bdaa920dcfe515146cc07c3d6a9da9f7f616128b623afc4",
     "photos": "9b6fc2b05b41377aef19e5221563939d5cdef2616f9554806e15a7450788868c",
+    "scenes": "c15279fe40c59afe4d0604270d983ea149a97e387da1032289e16ebb527914f4",
+    "scenes/fine": "502ab27f699ddbe4a57a6b0126b2ada8b71ad76f2add048a99844bbd10090709",
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 from perceiver_lab.datasets import arrays, builders, content_sha256, data_hash, load, names
 
 SMALL = ("digits", "mnist_small", "photos")
-CANVASES = ("large_digits", "cluttered_digits", "cluttered_digits/test_1000")
+CANVASES = ("large_digits", "cluttered_digits", "cluttered_digits/test_1000", "scenes", "scenes/fine")
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -120,3 +120,19 @@ def test_unknown_or_empty_split_names_the_splits(split, prepared):
     ) as caught:
         load("digits", split, data_dir=prepared)
     assert repr(split) in str(caught.value)
+
+
+@pytest.mark.slow
+def test_scenes_at_both_sizes_are_the_same(prepared):
+    scenes = arrays("scenes", "test", data_dir=prepared)
+    assert len(load("scenes", "train", data_dir=prepared)) == 8000 and len(scenes["label"]) == 1000
+    fine = load("scenes/fine", "test", data_dir=prepared)
+    assert len(fine) == 1000
+    for index in (0, 17, 999):
+        record = fine[index]
+        blocks = record["image"].reshape(48, 4, 48, 4, 3).mean(axis=(1, 3))
+        assert np.abs(blocks - scenes["image"][index]).max() <= 0.5
+        assert (record["label"], record["count"]) == (scenes["label"][index], scenes["count"][index])
+        assert set(np.unique(record["kinds"])) >= {0, 1 + record["label"]}
+    for labels, expected in ((scenes["label"], 1 / 4), (scenes["count"] - 1, 1 / 3), (scenes["textured"], 1 / 2)):
+        assert np.abs(np.bincount(labels) / len(labels) - expected).max() < 0.05
