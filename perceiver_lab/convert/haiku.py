@@ -4,7 +4,7 @@ Both sides are plain mappings from name to array, as the release's checkpoints h
 unpickled here. Names: `haiku_names`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -39,7 +39,7 @@ def load_haiku(
     """
     wanted = [entry for entry in entries(model, name) if state is not None or not entry.is_state]
     given = _flatten(params) | _flatten(state or {})
-    _check(wanted, given, type(model).__name__)
+    check_arrays({entry.name: entry.shape for entry in wanted}, given, type(model).__name__)
     # Grouped by variable: that of a scanned stack is set once, from all of its layers. (`counter` has two names.)
     groups: dict[int, list[Entry]] = {}
     for entry in wanted:
@@ -92,8 +92,17 @@ def _value(group: list[Entry], given: Mapping[str, Any]) -> Array:
     return arrays[0]
 
 
-def _check(wanted: Iterable[Entry], given: Mapping[str, Any], model: str) -> None:
-    shapes = {entry.name: entry.shape for entry in wanted}
+def check_arrays(shapes: Mapping[str, tuple[int, ...]], given: Mapping[str, Any], model: str) -> None:
+    """Compare the arrays of a file with those of a model.
+
+    Args:
+      shapes: name -> shape of all that the model has.
+      given: name -> array of all that the file has.
+      model: name of its class, for the message.
+
+    Raises:
+      ValueError: they differ; missing names, unknown names and other shapes are listed.
+    """
     odd = [
         f"{key}: {_described(given[key])} instead of {shapes[key]}"
         for key in shapes
