@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from perceiver_lab.layers import ConvDownsample
 from perceiver_lab.layers.positions import plain_linear
-from perceiver_lab.ops import space_to_depth
+from perceiver_lab.ops import flow_patches, space_to_depth
 
 
 class Pixels(nnx.Module):
@@ -77,6 +77,44 @@ class Patches(nnx.Module):
     def __call__(self, x: Float[Array, "..."], *, train: bool = False) -> Float[Array, "..."]:
         """Channel order within a block: (frame, row, column, channel)."""
         x = space_to_depth(x, self.factor, self.time_factor)
+        return x if self.linear is None else self.linear(x)
+
+
+class FlowPatches(nnx.Module):
+    """Pairs of frames for optical flow: the neighbourhood of every pixel in both (2107.14795, appendix H).
+
+    (2, height, width, C) -> (height, width, 2 * size * size * C), optionally through a linear layer.
+    """
+
+    def __init__(
+        self, shape: Sequence[int], *, size: int = 3, channels: int | None = None, rngs: nnx.Rngs | None = None
+    ):
+        """Neighbourhoods.
+
+        Args:
+          shape: (frames, height, width, channels).
+          size: side of a neighbourhood, odd; the paper's is 3.
+          channels: width of the linear layer; none if left out.
+          rngs: for that layer.
+
+        Raises:
+          ValueError: no frames, an even size, or a linear layer without rngs.
+        """
+        self.shape, self.size = check_image_shape(shape), size
+        if len(self.shape) != 4 or size % 2 == 0:
+            raise ValueError(
+                f"shape={self.shape}, size={size}: give (frames, height, width, channels) and an odd size, so that a "
+                "neighbourhood has a pixel in its middle."
+            )
+        self.grid = self.shape[1:3]
+        width = self.shape[0] * size**2 * self.shape[-1]
+        check_rngs(rngs, channels is not None, "The linear layer on the patches")
+        self.linear = None if channels is None else plain_linear(width, channels, rngs=rngs)
+        self.num_channels = width if channels is None else channels
+
+    def __call__(self, x: Float[Array, "b t h w c"], *, train: bool = False) -> Float[Array, "b h w d"]:
+        """Channel order: (frame, row, column, channel)."""
+        x = flow_patches(x, self.size)
         return x if self.linear is None else self.linear(x)
 
 

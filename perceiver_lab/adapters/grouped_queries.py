@@ -46,7 +46,11 @@ class MultimodalQueries(nnx.Module):
         widths = {name: self.num_channels - groups[name].num_channels for name in self.names}
         self.paddings = nnx.data({name: LearnedPositions((1,), width, rngs=rngs) for name, width in widths.items()})
         self.needs_inputs = any(group.needs_inputs for group in groups.values())
-        self.feature_channels = {name: groups[name].feature_channels for name in self.names}
+
+    @property
+    def feature_channels(self) -> dict[str, int]:
+        """Of each group, the width of the input features that are part of its queries."""
+        return {name: self.groups[name].feature_channels for name in self.names}
 
     def __call__(
         self,

@@ -49,18 +49,11 @@ class GridInput(nnx.Module):
                 f"The positions are those of a grid of {tuple(positions.shape)}, but the features lie on a grid of "
                 f"{tuple(features.grid)}. Give the positions the shape {tuple(features.grid)}."
             )
-        if combine not in ("concat", "add"):
-            raise ValueError(f"combine={combine!r} is unknown; choose 'concat' or 'add'.")
-        if combine == "add" and features.num_channels != positions.num_channels:
-            raise ValueError(
-                f"combine='add' wants equal widths; features have {features.num_channels} channels, positions have "
-                f"{positions.num_channels}. Project one of them (ProjectedPositions), or concatenate."
-            )
+        self.num_channels = combined_channels(combine, features.num_channels, positions.num_channels)
         self.feature_layer, self.positions, self.combine = features, positions, combine
         check_rngs(rngs, position_mlp_layers > 0, "The extra layers on the positions")
         width = positions.num_channels
         self.position_mlp = nnx.data([plain_linear(width, width, rngs=rngs) for _ in range(position_mlp_layers)])
-        self.num_channels = features.num_channels + (width if combine == "concat" else 0)
 
     def features(self, x: Float[Array, "..."], *, train: bool = False) -> Float[Array, "b m c"]:
         """The features alone, one row per cell, row-major."""
@@ -88,7 +81,16 @@ class GridInput(nnx.Module):
           ValueError: another shape, or positions that do not fit.
         """
         selected = positions is not None and x.ndim == 3 and isinstance(self.feature_layer, Pixels)
-        features = self._check_selection(x) if selected else self.features(x, train=train)
+        return self.place(self._check_selection(x) if selected else self.features(x, train=train), positions=positions)
+
+    def place(
+        self, features: Float[Array, "b m f"], *, positions: Float[Array, "b m a"] | None = None
+    ) -> Float[Array, "b m c"]:
+        """Features, one row per element, -> inputs: the second half of a call.
+
+        Raises:
+          ValueError: positions that do not fit.
+        """
         expected = (*features.shape[:2], len(self.positions.shape))
         if positions is not None and positions.shape != expected:
             raise ValueError(
@@ -112,6 +114,24 @@ class GridInput(nnx.Module):
                 f"{x.shape}."
             )
         return x
+
+
+def combined_channels(combine: str, feature_channels: int, position_channels: int) -> int:
+    """Width of features and positions together.
+
+    Raises:
+      ValueError: a way that there is not, or different widths to be added.
+    """
+    if combine not in ("concat", "add"):
+        raise ValueError(f"combine={combine!r} is unknown; choose 'concat' or 'add'.")
+    if combine == "concat":
+        return feature_channels + position_channels
+    if feature_channels != position_channels:
+        raise ValueError(
+            f"combine='add' wants equal widths; features have {feature_channels} channels, positions have "
+            f"{position_channels}. Project one of them (ProjectedPositions), or concatenate."
+        )
+    return feature_channels
 
 
 def ImageInput(

@@ -51,6 +51,12 @@ class MultimodalInput(nnx.Module):
         masked = () if mask_rates is None else self.names
         self.mask_tokens = nnx.data({name: LearnedPositions((1,), self.num_channels, rngs=rngs) for name in masked})
 
+    @property
+    def embedding_table(self) -> dict[str, Float[Array, "_ _"]]:
+        """The embeddings of the modalities that have one, for the outputs that compare with them."""
+        parts = {name: self.modalities[name] for name in self.names}
+        return {name: part.embedding_table for name, part in parts.items() if hasattr(part, "embedding_table")}
+
     def __call__(
         self,
         x: Mapping[str, Float[Array, "..."]],

@@ -12,7 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from perceiver_lab.layers import LearnedPositions, ProjectedPositions
-from perceiver_lab.ops import release_coordinates
+from perceiver_lab.ops import release_coordinates, take_cells
 
 SUBSAMPLINGS = ("grid", "release")
 
@@ -144,18 +144,11 @@ class InputQueries(nnx.Module):
         if cells is None:
             return inputs
         check_cells(cells, *inputs.shape[:2])
-        return take_rows(inputs, cells)
+        return take_cells(inputs, cells)
 
     def num_queries(self, inputs, *, cells=None, positions=None) -> int:
         """How many queries the same call makes."""
         return inputs.shape[1] if cells is None else cells.shape[-1]
-
-
-def take_rows(rows: Float[Array, "b m c"], cells: Int[Array, "*b k"]) -> Float[Array, "b k c"]:
-    """Rows by number: the same of every example (k,), or some of each (b, k)."""
-    if cells.ndim == 1:
-        return rows[:, cells]
-    return jnp.take_along_axis(rows, cells[..., None], axis=1)
 
 
 def is_table(positions: nnx.Module) -> bool:

@@ -2,7 +2,7 @@
 
 from perceiver_lab.layers.attention import Attention, layer_norm
 from perceiver_lab.layers.blocks import CrossAttentionBlock, SelfAttentionBlock
-from perceiver_lab.layers.conv import BatchNorm, ConvDownsample
+from perceiver_lab.layers.conv import BatchNorm, ConvDownsample, ConvUpsample, TransposedConv
 from perceiver_lab.layers.mlp import MLP
 from perceiver_lab.layers.positions import FourierPositions, LearnedPositions, ProjectedPositions
 from perceiver_lab.layers.recording import AttentionMap, labelled, record_attention
@@ -14,12 +14,14 @@ __all__ = [
     "AttentionMap",
     "BatchNorm",
     "ConvDownsample",
+    "ConvUpsample",
     "CrossAttentionBlock",
     "FourierPositions",
     "LearnedPositions",
     "ProjectedPositions",
     "SelfAttentionBlock",
     "SelfAttentionStack",
+    "TransposedConv",
     "labelled",
     "layer_norm",
     "record_attention",

@@ -6,106 +6,16 @@ The encoder is the Perceiver's. The decoder is one more cross-attention, in whic
 its cost is O x N, and outputs can be asked for one at a time.
 """
 
+import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from perceiver_lab.layers import CrossAttentionBlock, labelled
-from perceiver_lab.layers.positions import plain_linear
+from perceiver_lab.models.asking import asked, build, build_all, in_chunks
+from perceiver_lab.models.decoder import Decoder
 from perceiver_lab.models.perceiver import PerceiverConfig, PerceiverEncoder, embed, without_dropped
-from perceiver_lab.ops import check_mask, input_mask, query_mask
+from perceiver_lab.ops import check_mask
 
-
-class Decoder(nnx.Module):
-    """Queries read the latents and are projected to the outputs (2107.14795, section 3.2 and appendix E).
-
-    x = attention(norm(queries), norm(latents)), with the queries added only if asked for
-    outputs = (x + mlp(norm(x))) W + b
-    """
-
-    def __init__(
-        self,
-        queries: nnx.Module,
-        latent_channels: int,
-        *,
-        output_channels: int | None,
-        num_heads: int = 1,
-        qk_channels: int | None = None,
-        v_channels: int | None = None,
-        widening_factor: int = 1,
-        use_query_residual: bool = False,
-        rngs: nnx.Rngs,
-    ):
-        """Put a decoder together.
-
-        Args:
-          queries: what is asked for; one of `adapters.queries`.
-          latent_channels: D.
-          output_channels: K; None leaves the last projection out, and the outputs are as wide as the queries.
-          num_heads: must divide the two widths that follow.
-          qk_channels: width at which queries and latents meet; by default D.
-          v_channels: width of the values; by default `qk_channels`.
-          widening_factor: of the MLP.
-          use_query_residual: add the queries to what they read.
-          rngs: for the initial weights.
-
-        Raises:
-          ValueError: more heads than divide the widths.
-        """
-        self.queries = queries
-        self.latent_channels = latent_channels
-        self.block = CrossAttentionBlock(
-            queries.num_channels,
-            latent_channels,
-            num_heads=num_heads,
-            qk_channels=qk_channels,
-            v_channels=v_channels,
-            widening_factor=widening_factor,
-            use_query_residual=use_query_residual,
-            rngs=rngs,
-        )
-        self.output = (
-            None if output_channels is None else plain_linear(queries.num_channels, output_channels, rngs=rngs)
-        )
-        self.num_channels = queries.num_channels if output_channels is None else output_channels
-
-    def __call__(
-        self,
-        latents: Float[Array, "b n d"],
-        queries: Float[Array, "b o e"],
-        *,
-        query_mask: Bool[Array, "b o"] | None = None,
-        latent_mask: Bool[Array, "b n"] | None = None,
-    ) -> Float[Array, "b o k"]:
-        """Answer the queries.
-
-        Args:
-          latents: what the encoder made of the inputs.
-          queries: from `self.queries`, or any others of their width.
-          query_mask: True = valid. A masked query reads nothing: without the query residual its output is a constant.
-          latent_mask: True = on. A latent that is off is not read.
-
-        Raises:
-          ValueError: arrays or masks of another shape.
-        """
-        mask = self._mask(latents, queries, query_mask, latent_mask)
-        with labelled("decode"):
-            x = self.block(queries, latents, mask=mask)
-        return x if self.output is None else self.output(x)
-
-    def _mask(self, latents, queries, valid, on):
-        width = self.queries.num_channels
-        if latents.ndim != 3 or latents.shape[-1] != self.latent_channels or 0 in latents.shape:
-            raise ValueError(f"latents must be (B, N, D) with D = {self.latent_channels}; got shape {latents.shape}.")
-        if queries.ndim != 3 or queries.shape[-1] != width or 0 in queries.shape or len(queries) != len(latents):
-            raise ValueError(
-                f"queries must be (B, O, E) with B = {len(latents)}, the latents' batch size, and E = {width}; got "
-                f"shape {queries.shape}."
-            )
-        check_mask(valid, queries.shape[:2], "query_mask", "(B, O)")
-        check_mask(on, latents.shape[:2], "latent_mask", "(B, N)")
-        rows = None if valid is None else query_mask(valid, latents.shape[1])
-        columns = None if on is None else input_mask(on, queries.shape[1])
-        return columns if rows is None else rows if columns is None else rows & columns
+Cells = Int[Array, "*b k"]  # by group where the queries are grouped
 
 
 class PerceiverIO(nnx.Module):
@@ -172,21 +82,111 @@ class PerceiverIO(nnx.Module):
         train: bool = False,
         rngs: nnx.Rngs | None = None,
     ) -> Float[Array, "b n d"]:
-        """Inputs -> latents; see `PerceiverEncoder`."""
+        """Inputs -> latents, read and processed; see `PerceiverEncoder`."""
         return self.encoder(inputs, mask=mask, latent_mask=latent_mask, train=train, rngs=rngs)
+
+    def read(
+        self,
+        inputs: Float[Array, "b m c"],
+        *,
+        mask: Bool[Array, "b m"] | None = None,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> Float[Array, "b n d"]:
+        """The first half of `encode`: the latents after they read the inputs."""
+        return self.encoder.first_read(inputs, mask=mask, train=train, rngs=rngs)
+
+    def process(
+        self,
+        latents: Float[Array, "b n d"],
+        inputs: Float[Array, "b m c"] | None = None,
+        *,
+        mask: Bool[Array, "b m"] | None = None,
+        latent_mask: Bool[Array, "b n"] | None = None,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> Float[Array, "b n d"]:
+        """The second half of `encode`: the latent blocks; `inputs` only where they are read more than once."""
+        return self.encoder.process(latents, inputs, mask=mask, latent_mask=latent_mask, train=train, rngs=rngs)
 
     def decode(
         self,
         latents: Float[Array, "b n d"],
         *,
+        inputs: Float[Array, "b m c"] | None = None,
+        features: PyTree[Float[Array, "b _ _"]] | None = None,
+        cells: PyTree[Cells] | None = None,
+        positions: PyTree[Float[Array, "b _ _"]] | None = None,
         queries: Float[Array, "b o e"] | None = None,
         query_mask: Bool[Array, "b o"] | None = None,
         latent_mask: Bool[Array, "b n"] | None = None,
     ):
-        """Latents -> outputs for the queries given, by default for all that the decoder has; see `Decoder`."""
-        queries = self.decoder.queries(latents) if queries is None else queries
-        decoded = self.decoder(latents, queries, query_mask=query_mask, latent_mask=latent_mask)
-        return decoded if self.output_adapter is None else self.output_adapter(decoded)
+        """Latents -> outputs, by default all that the decoder has queries for.
+
+        Args:
+          latents: what the encoder made of the inputs.
+          inputs: the encoder's inputs, where they are the queries.
+          features: input features, one row per cell, where they are part of the queries.
+          cells: numbers of the outputs that are asked for, (K,) or (B, K); by group where the queries are grouped.
+          positions: coordinates that are asked for instead, (B, O, axes), or that by group.
+          queries: ready queries instead of all these, such as a part of `model.decoder.queries(inputs)`. With grouped
+            queries, whose outputs could not be told apart, what the decoder gives is returned as it is.
+          query_mask: True = valid query (B, O); groups follow each other by name.
+          latent_mask: True = latent on (B, N).
+
+        Raises:
+          ValueError: what the decoder and its queries refuse, or inputs or features that are missing.
+        """
+        masks = {"query_mask": query_mask, "latent_mask": latent_mask}
+        if queries is not None:
+            decoded = self.decoder(latents, queries, **masks)
+            grouped = hasattr(self.decoder.queries, "groups")
+            return decoded if grouped else self._join(self._each({None: decoded}), {None: False})
+        inputs = self._inputs(latents, inputs)
+        groups = asked(self.decoder.queries, inputs, features=features, cells=cells, positions=positions)
+        decoded = self.decoder(latents, build_all(self.decoder.queries, inputs, groups), **masks)
+        rows = self._each(_split(decoded, {name: one.total for name, one in groups.items()}))
+        return self._join(rows, {name: one.whole for name, one in groups.items()})
+
+    def decode_in_chunks(
+        self,
+        latents: Float[Array, "b n d"],
+        *,
+        num_chunks: int,
+        inputs: Float[Array, "b m c"] | None = None,
+        features: PyTree[Float[Array, "b _ _"]] | None = None,
+        cells: PyTree[Cells] | None = None,
+        positions: PyTree[Float[Array, "b _ _"]] | None = None,
+        query_mask: Bool[Array, "b o"] | None = None,
+        latent_mask: Bool[Array, "b n"] | None = None,
+    ):
+        """The same outputs, with the memory of one chunk of queries: under jit one loop, compiled once.
+
+        Every group of queries is cut into `num_chunks`, as in the published decoding of videos with 128. Queries with
+        `subsampling="release"` then have the coordinates of selected cells, so that chunks and the whole differ there.
+
+        Args:
+          num_chunks: at least 1.
+          latents, inputs, features, cells, positions, query_mask, latent_mask: as in `decode`.
+
+        Raises:
+          ValueError: as in `decode`, or no chunk.
+        """
+        if num_chunks < 1:
+            raise ValueError(f"num_chunks={num_chunks} must be at least 1.")
+        inputs = self._inputs(latents, inputs)
+        queries = self.decoder.queries
+        groups = asked(queries, inputs, features=features, cells=cells, positions=positions)
+        # What is refused is refused here, where values are known; in the loop they are not.
+        whole = nnx.eval_shape(lambda: build_all(queries, inputs, groups))
+        check_mask(query_mask, whole.shape[:2], "query_mask", "(B, O)")
+
+        def rows_of(given, mask, sizes):
+            decoded = self.decoder(latents, build(queries, inputs, given), query_mask=mask, latent_mask=latent_mask)
+            return self._each(_split(decoded, sizes))
+
+        rows = in_chunks(groups, num_chunks, rows_of, query_mask)
+        return self._join(rows, {name: one.whole for name, one in groups.items()})
 
     def __call__(
         self,
@@ -196,7 +196,8 @@ class PerceiverIO(nnx.Module):
         mask: Bool[Array, "b m"] | None = None,
         latent_mask: Bool[Array, "b n"] | None = None,
         query_mask: Bool[Array, "b o"] | None = None,
-        cells: Int[Array, " k"] | None = None,
+        cells: PyTree[Cells] | None = None,
+        query_positions: PyTree[Float[Array, "b _ _"]] | None = None,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
     ):
@@ -208,12 +209,66 @@ class PerceiverIO(nnx.Module):
           mask: True = valid element (B, M).
           latent_mask: True = latent on (B, N). One that is off is neither attended to nor decoded.
           query_mask: True = valid query (B, O).
-          cells: numbers of the outputs that are asked for; by default all.
+          cells: numbers of the outputs that are asked for, by default all; see `decode`.
+          query_positions: coordinates that are asked for instead; `positions` of `decode`.
           train: dropout acts in the encoder, batch norm uses the batch's own statistics, modalities are dropped.
           rngs: streams "dropout" and, where the adapter drops or masks modalities, "modality" and "mask".
         """
-        inputs = self.embed(x, positions=positions, train=train, rngs=rngs)
+        features, inputs = self._features_and_inputs(x, positions, train, rngs)
         mask = without_dropped(self.input_adapter, x, mask, train=train, rngs=rngs)
         latents = self.encode(inputs, mask=mask, latent_mask=latent_mask, train=train, rngs=rngs)
-        queries = self.decoder.queries(inputs, cells=cells)
-        return self.decode(latents, queries=queries, query_mask=query_mask, latent_mask=latent_mask)
+        return self.decode(
+            latents,
+            inputs=inputs,
+            features=features,
+            cells=cells,
+            positions=query_positions,
+            query_mask=query_mask,
+            latent_mask=latent_mask,
+        )
+
+    def query_features(self, x, *, train: bool = False) -> PyTree[Float[Array, "b _ _"]] | None:
+        """The input features that belong into the queries, `features` of `decode`: None where none do."""
+        wanted = getattr(self.decoder.queries, "feature_channels", 0)
+        if not isinstance(wanted, dict):
+            return self.input_adapter.features(x, train=train) if wanted else None
+        parts = {name: self.input_adapter.modalities[name] for name, width in wanted.items() if width}
+        return {name: part.features(x[name], train=train) for name, part in parts.items()} or None
+
+    def _features_and_inputs(self, x, positions, train, rngs):
+        features = self.query_features(x, train=train)
+        if features is None or isinstance(features, dict) or not hasattr(self.input_adapter, "place"):
+            return features, self.embed(x, positions=positions, train=train, rngs=rngs)
+        # Once only: the averages of a batch norm move with every call.
+        return features, self.input_adapter.place(features, positions=positions)
+
+    def _inputs(self, latents, inputs):
+        if inputs is None and self.decoder.queries.needs_inputs:
+            raise ValueError(
+                "The queries of this model are its inputs: give them to the decoder too, "
+                "model.decode(latents, inputs=model.embed(x))."
+            )
+        return latents if inputs is None else inputs
+
+    def _each(self, parts):
+        adapter = self.output_adapter
+        if adapter is None:
+            return parts
+        embedding = getattr(self.input_adapter, "embedding_table", None)
+        if hasattr(adapter, "parts"):
+            return adapter.each(parts, embedding=embedding)
+        return {name: adapter.each(part, embedding=embedding) for name, part in parts.items()}
+
+    def _join(self, rows, whole):
+        adapter = self.output_adapter
+        if adapter is None or not hasattr(adapter, "parts"):
+            rows = jnp.concatenate(list(rows.values()), axis=1)
+            return rows if adapter is None else adapter.join(rows, whole=all(whole.values()))
+        return adapter.join(rows, whole=whole)
+
+
+def _split(decoded, sizes):
+    parts, start = {}, 0
+    for name, size in sizes.items():
+        parts[name], start = decoded[:, start : start + size], start + size
+    return parts

@@ -3,7 +3,7 @@
 from perceiver_lab.ops.attention import attend, attention_weights
 from perceiver_lab.ops.cross import CrossParams, choose_form, cross_attend, multiply_adds
 from perceiver_lab.ops.masks import check_mask, input_mask, query_mask
-from perceiver_lab.ops.patches import depth_to_space, extract_patches, space_to_depth
+from perceiver_lab.ops.patches import depth_to_space, extract_patches, flow_patches, space_to_depth
 from perceiver_lab.ops.positions import (
     cell_coordinates,
     crop_coordinates,
@@ -11,6 +11,7 @@ from perceiver_lab.ops.positions import (
     grid_coordinates,
     num_fourier_features,
     release_coordinates,
+    take_cells,
 )
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "cross_attend",
     "depth_to_space",
     "extract_patches",
+    "flow_patches",
     "fourier_features",
     "grid_coordinates",
     "input_mask",
@@ -32,4 +34,5 @@ __all__ = [
     "query_mask",
     "release_coordinates",
     "space_to_depth",
+    "take_cells",
 ]

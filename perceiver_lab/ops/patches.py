@@ -100,3 +100,23 @@ def extract_patches(
         for j in range(sizes[1])
     ]
     return jnp.concatenate(shifted, axis=-1)
+
+
+def flow_patches(frames: Float[Array, "b t h w c"], size: int = 3) -> Float[Array, "b h w features"]:
+    """The neighbourhood of every pixel in each frame, side by side: what optical flow is read from (2107.14795, H).
+
+    Args:
+      frames: two frames (B, 2, H, W, C), or any number of them.
+      size: side of the neighbourhood, odd; beyond the border it holds zeros.
+
+    Returns:
+      (B, H, W, T * size * size * C) in the order (frame, row, column, channel): 54 for pairs of colour frames.
+
+    Raises:
+      ValueError: an even size, whose neighbourhood has no middle.
+    """
+    if size % 2 == 0:
+        raise ValueError(f"size={size}: a neighbourhood has a pixel in its middle; choose an odd size.")
+    b, t, h, w, c = frames.shape
+    patches = extract_patches(frames.reshape(b * t, h, w, c), (size, size))
+    return patches.reshape(b, t, h, w, -1).transpose(0, 2, 3, 1, 4).reshape(b, h, w, -1)

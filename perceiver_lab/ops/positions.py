@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Shaped
 
 
 def grid_coordinates(shape: Sequence[int]) -> Float[Array, "m n"]:
@@ -24,6 +24,13 @@ def grid_coordinates(shape: Sequence[int]) -> Float[Array, "m n"]:
         raise ValueError(f"A grid needs at least one axis and one cell along each; got shape {tuple(shape)}.")
     axes = [_linspace(-1.0, 1.0, length) for length in shape]
     return jnp.asarray(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes)))
+
+
+def take_cells(rows: Shaped[Array, "b m *c"], cells: Int[Array, "*b k"]) -> Shaped[Array, "b k *c"]:
+    """Rows by the numbers of their cells: the same of every example (k,), or some of each (b, k)."""
+    if cells.ndim == 1:
+        return rows[:, cells]
+    return jnp.take_along_axis(rows, cells.reshape(*cells.shape, *[1] * (rows.ndim - 2)), axis=1)
 
 
 def crop_coordinates(offsets: Float[Array, "b n"], crop: Sequence[int], frame: Sequence[int]) -> Float[Array, "b m n"]:

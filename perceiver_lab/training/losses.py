@@ -1,8 +1,12 @@
-"""Losses: logits and labels in, one number out."""
+"""Losses: outputs and targets in, one number out."""
+
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Real
+from jaxtyping import Array, Float, Int, Real, Shaped
+
+from perceiver_lab.adapters import Modality
 
 
 def cross_entropy(
@@ -53,3 +57,34 @@ def cross_entropy(
     weights = weights.astype(jnp.float32)
     # where, not a product alone: 0 x NaN of a padded row would be NaN.
     return jnp.sum(jnp.where(weights == 0, 0.0, losses * weights)) / jnp.sum(weights)
+
+
+def multimodal_loss(
+    modalities: Sequence[Modality],
+    outputs: Mapping[str, Float[Array, "..."]],
+    targets: Mapping[str, Shaped[Array, "..."]],
+) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    """The weighted sum of what each modality's own loss says, and each of them (2107.14795, section 4.3).
+
+    Args:
+      modalities: those with a `loss` count.
+      outputs: of the model, by name.
+      targets: by name, in the shape that the loss wants. Where a part of the outputs was asked for, that part of the
+        targets: `MultimodalOutput.select`.
+
+    Returns:
+      The sum of weight times loss, and the losses without their weights, by name in order.
+
+    Raises:
+      ValueError: no modality with a loss, or one whose output or target is missing.
+    """
+    counted = sorted((one for one in modalities if one.loss is not None), key=lambda one: one.name)
+    missing = [one.name for one in counted if one.name not in outputs or one.name not in targets]
+    if missing or not counted:
+        raise ValueError(
+            f"multimodal_loss wants an output and a target for each modality with a loss, {[one.name for one in counted]};"
+            f" outputs are {sorted(outputs)}, targets {sorted(targets)}. Ask the model for all of them, or leave the loss "
+            "of a modality None."
+        )
+    losses = {one.name: one.loss(outputs[one.name], targets[one.name]) for one in counted}
+    return sum(one.loss_weight * losses[one.name] for one in counted), losses
