@@ -47,8 +47,8 @@ class Modality:
         unasked = self.queries is None and (self.output_adapter is not None or self.loss is not None)
         if unread or unasked or (self.input_adapter is None and self.queries is None):
             raise ValueError(
-                f"The modality {self.name!r} must have an input_adapter to be read, masked or dropped, and queries to be "
-                "asked for, to have an output_adapter or a loss; and at least one of the two."
+                f"The modality {self.name!r} must have an input_adapter to be read, masked or dropped, and queries to "
+                "be asked for, to have an output_adapter or a loss; and at least one of the two."
             )
 
 
@@ -120,8 +120,8 @@ class MultimodalOutput(nnx.Module):
     def _check(self, groups):
         if set(groups) - set(self.names):
             raise ValueError(
-                f"These outputs are of the groups {list(self.names)}; got {sorted(groups)}. Give every group of queries "
-                "its output adapter."
+                f"These outputs are of the groups {list(self.names)}; got {sorted(groups)}. Give every group of "
+                "queries its output adapter."
             )
 
 
@@ -162,9 +162,7 @@ def multimodal_adapters(
             drop_rates={name: one.drop_rate for name, one in read.items()},
             rngs=rngs,
         )
-    queries = MultimodalQueries(
-        {name: one.queries for name, one in asked.items()}, min_padding_size=query_padding, rngs=rngs
-    )
-    return MultimodalAdapters(
-        inputs, queries, MultimodalOutput({name: one.output_adapter for name, one in asked.items()})
-    )
+    groups = {name: one.queries for name, one in asked.items()}
+    queries = MultimodalQueries(groups, min_padding_size=query_padding, rngs=rngs)
+    output = MultimodalOutput({name: one.output_adapter for name, one in asked.items()})
+    return MultimodalAdapters(inputs, queries, output)

@@ -1,38 +1,11 @@
-"""Which variable of ours is which parameter of the Perceiver IO release (DeepMind's Haiku code).
-
-Haiku names a parameter by the path of its module and its own name: `perceiver_encoder/~/cross_attention/mlp/linear/w`.
-A module made in a constructor has `~` in its path, one made in a private method `~method`, and the second, third, ...
-of a name in one parent are called `name_1`, `name_2`, ...
-"""
-
-import functools
-from collections.abc import Iterator
-from typing import NamedTuple
+"""Which variable of ours is which parameter of the release: adapters and models. Layers and rules: `haiku_entries`."""
 
 from flax import nnx
 
 from perceiver_lab import adapters, layers, models
+from perceiver_lab.convert.haiku_entries import Entry, array, named, named_positions, named_stack, numbered, under
 
-
-class Entry(NamedTuple):
-    """One array of the release and the place where it lives here.
-
-    Attributes:
-      name: path and name of the array in the release.
-      variable: our variable.
-      layer: number of the layer if the variable holds those of a scanned stack; else None.
-      shape: of the array in the release; the sizes agree, axes of length one may not.
-    """
-
-    name: str
-    variable: nnx.Variable
-    layer: int | None
-    shape: tuple[int, ...]
-
-    @property
-    def is_state(self) -> bool:
-        """Running statistics, which the release keeps apart from the parameters."""
-        return isinstance(self.variable, nnx.BatchStat)
+__all__ = ["Entry", "entries", "root_name"]
 
 
 def entries(module: nnx.Module, name: str | None = None) -> list[Entry]:
@@ -46,7 +19,7 @@ def entries(module: nnx.Module, name: str | None = None) -> list[Entry]:
       ValueError: a module that the release has no name for.
     """
     name = root_name(module) if name is None else name
-    return list(_named(module, name))
+    return list(named(module, name))
 
 
 def root_name(module: nnx.Module) -> str:
@@ -55,7 +28,24 @@ def root_name(module: nnx.Module) -> str:
         return "audio_preprocessor" if isinstance(module.feature_layer, adapters.AudioPatches) else "image_preprocessor"
     if isinstance(module, adapters.LinearOutput):
         return "projection_postprocessor" if module.only_query is None else "classification_postprocessor"
+    if isinstance(module, models.Decoder):
+        return _decoder_name(module.queries, None)
     return _ROOT_NAMES.get(type(module), "")
+
+
+def _decoder_name(queries, output):
+    """The release has a class for each kind of decoder, around the basic one that does the work."""
+    if isinstance(queries, adapters.MultimodalQueries):
+        kind = "multimodal_decoder"
+    elif isinstance(output, adapters.OnlyQuery):
+        kind = "classification_decoder"
+    elif isinstance(output, adapters.FlowOutput):
+        kind = "flow_decoder"
+    elif type(output) is adapters.GridOutput and len(output.grid) == 3:
+        kind = "basic_video_autoencoding_decoder"
+    else:
+        return "basic_decoder"
+    return f"{kind}/~/basic_decoder"
 
 
 _ROOT_NAMES = {
@@ -67,231 +57,165 @@ _ROOT_NAMES = {
     layers.SelfAttentionStack: "self_attention",
     nnx.LayerNorm: "layer_norm",
     nnx.Linear: "linear",
+    adapters.AudioOutput: "audio_postprocessor",
+    adapters.ByteOutput: "embedding_decoder",
     adapters.ClassOutput: "projection_decoder",
+    adapters.Conv1x1Output: "image_postprocessor",
+    adapters.ConvOutput: "image_postprocessor",
     adapters.MultimodalInput: "multimodal_preprocessor",
-    models.Decoder: "basic_decoder",
     models.PerceiverEncoder: "perceiver_encoder",
 }
-
-
-@functools.singledispatch
-def _named(module: nnx.Module, path: str) -> Iterator[Entry]:
-    raise ValueError(
-        f"The Perceiver IO release has no names for a {type(module).__name__}. Only models made of the release's parts "
-        "can be converted; save others with training.save_weights."
-    )
-
-
-def _under(path: str, name: str) -> str:
-    return f"{path}/{name}" if path else name
-
-
-def _numbered(name: str, number: int) -> str:
-    return f"{name}_{number}" if number else name
-
-
-def _array(variable, name, shape=None) -> Entry:
-    return Entry(name, variable, None, tuple(variable.shape) if shape is None else shape)
-
-
-# --- layers ---------------------------------------------------------------------------------------------------------
-
-
-@_named.register(nnx.Linear)
-@_named.register(nnx.Conv)
-def _(module, path):
-    yield _array(module.kernel, f"{path}/w")
-    if module.use_bias:  # what `bias` is without one depends on the version of Flax
-        yield _array(module.bias, f"{path}/b")
-
-
-@_named.register
-def _(module: nnx.LayerNorm, path):
-    yield _array(module.scale, f"{path}/scale")
-    yield _array(module.bias, f"{path}/offset")
-
-
-@_named.register
-def _(module: layers.BatchNorm, path):
-    shape = (1, 1, 1, module.scale.shape[0])
-    yield _array(module.scale, f"{path}/scale", shape)
-    yield _array(module.bias, f"{path}/offset", shape)
-    for name, total, average in (
-        ("mean_ema", module.mean_sum, module.mean),
-        ("var_ema", module.variance_sum, module.variance),
-    ):
-        yield _array(total, f"{path}/~/{name}/hidden", shape)
-        yield _array(average, f"{path}/~/{name}/average", shape)
-        yield _array(module.steps, f"{path}/~/{name}/counter")
-
-
-@_named.register
-def _(module: layers.Attention, path):
-    for number, linear in enumerate((module.query, module.key, module.value, module.output)):
-        yield from _named(linear, f"{path}/{_numbered('linear', number)}")
-
-
-@_named.register
-def _(module: layers.MLP, path):
-    yield from _named(module.expand, f"{path}/linear")
-    yield from _named(module.contract, f"{path}/linear_1")
-
-
-@_named.register
-def _(module: layers.CrossAttentionBlock, path):
-    for number, norm in enumerate((module.query_norm, module.kv_norm, module.mlp_norm)):
-        yield from _named(norm, f"{path}/{_numbered('layer_norm', number)}")
-    yield from _named(module.attention, f"{path}/attention")
-    yield from _named(module.mlp, f"{path}/mlp")
-
-
-@_named.register
-def _(module: layers.SelfAttentionBlock, path):
-    for number, norm in enumerate((module.norm, module.mlp_norm)):
-        yield from _named(norm, f"{path}/{_numbered('layer_norm', number)}")
-    yield from _named(module.attention, f"{path}/attention")
-    yield from _named(module.mlp, f"{path}/mlp")
-
-
-@_named.register
-def _(module: layers.SelfAttentionStack, path):
-    yield from _named_stack(module, path, first=0)
-
-
-def _named_stack(stack, path, first):
-    for index in range(stack.num_layers):
-        layer_path = _numbered(path, first + index)
-        if stack.scanned:
-            for entry in _named(stack.layers, layer_path):
-                yield entry._replace(layer=index, shape=entry.shape[1:])
-        else:
-            yield from _named(stack.layers[index], layer_path)
-
-
-# --- positions; `path` is that of the module which holds them ----------------------------------------------------
-
-
-@_named.register
-def _(module: layers.LearnedPositions, path):
-    yield _array(module.table, f"{path}/pos_embs")
-
-
-@_named.register
-def _(module: layers.FourierPositions, path):
-    yield from ()
-
-
-@_named.register
-def _(module: layers.ProjectedPositions, path):
-    yield from _named_positions(module.inner, path)
-    yield from _named(module.projection, _under(path, "position_encoding_projector/linear"))
-
-
-def _named_positions(positions, path):
-    learned = isinstance(positions, layers.LearnedPositions)
-    yield from _named(positions, _under(path, "trainable_position_encoding") if learned else path)
 
 
 # --- adapters -------------------------------------------------------------------------------------------------------
 
 
-@_named.register(adapters.Pixels)
-@_named.register(adapters.AudioPatches)
-@_named.register(adapters.OneHotInput)
-@_named.register(adapters.OnlyQuery)
-@_named.register(adapters.PointInput)
+@named.register(adapters.Pixels)
+@named.register(adapters.AudioPatches)
+@named.register(adapters.OneHotInput)
+@named.register(adapters.QueryOutput)  # those that have no parameters
+@named.register(adapters.PointInput)
 def _(module, path):
     yield from ()
 
 
-@_named.register
-def _(module: adapters.Patches, path):
+@named.register(adapters.FlowPatches)
+@named.register(adapters.Patches)
+def _(module, path):
     if module.linear is not None:
-        yield from _named(module.linear, f"{path}/patches_linear")
+        yield from named(module.linear, f"{path}/patches_linear")
 
 
-@_named.register
-def _(module: adapters.Conv1x1, path):
+@named.register(adapters.Conv1x1)
+@named.register(adapters.Conv1x1Output)
+def _(module, path):
     kernel = module.linear.kernel
-    yield _array(kernel, f"{path}/~/conv2_d/w", (1, 1, *kernel.shape))
-    yield _array(module.linear.bias, f"{path}/~/conv2_d/b")
+    yield array(kernel, f"{path}/~/conv2_d/w", (1, 1, *kernel.shape))
+    yield array(module.linear.bias, f"{path}/~/conv2_d/b")
 
 
-@_named.register
+@named.register
 def _(module: adapters.Convolutions, path):
     for number, conv in enumerate(module.downsample.convs):
-        yield from _named(conv, f"{path}/~/conv2_d_downsample/~/{_numbered('conv', number)}")
+        yield from named(conv, f"{path}/~/conv2_d_downsample/~/{numbered('conv', number)}")
     for number, norm in enumerate(module.downsample.norms):
-        yield from _named(norm, f"{path}/~/conv2_d_downsample/~/{_numbered('batchnorm', number)}")
+        yield from named(norm, f"{path}/~/conv2_d_downsample/~/{numbered('batchnorm', number)}")
 
 
-@_named.register
+@named.register
 def _(module: adapters.GridInput, path):
-    yield from _named(module.feature_layer, path)
-    yield from _named_positions(module.positions, f"{path}/~_build_network_inputs")
+    yield from named(module.feature_layer, path)
+    yield from named_positions(module.positions, f"{path}/~_build_network_inputs")
     for number, linear in enumerate(module.position_mlp):
-        yield from _named(linear, f"{path}/~_build_network_inputs/{_numbered('linear', number)}")
+        yield from named(linear, f"{path}/~_build_network_inputs/{numbered('linear', number)}")
 
 
-@_named.register
+@named.register
+def _(module: adapters.ByteInput, path):
+    yield array(module.embedding, f"{under(path, 'embed')}/embeddings")
+    yield from named_positions(module.positions, path)
+
+
+@named.register
 def _(module: adapters.MultimodalInput, path):
-    roots = [root_name(module.modalities[name]) for name in module.names]
-    for number, name in enumerate(module.names):
-        repeated = roots[:number].count(roots[number])
-        yield from _named(module.modalities[name], _numbered(roots[number], repeated))
-        yield from _named(module.paddings[name], f"{path}/{name}_padding")
+    roots = _numbered_through([root_name(module.modalities[name]) for name in module.names])
+    for name, root in zip(module.names, roots, strict=True):
+        yield from named(module.modalities[name], root)
+        yield from named(module.paddings[name], f"{path}/{name}_padding")
         if module.mask_rates is not None:
-            yield from _named(module.mask_tokens[name], f"{path}/{name}_mask_token")
+            yield from named(module.mask_tokens[name], f"{path}/{name}_mask_token")
 
 
-@_named.register
+def _numbered_through(names):
+    return [numbered(name, names[:number].count(name)) for number, name in enumerate(names)]
+
+
+@named.register
 def _(module: adapters.PositionQueries, path):
-    yield from _named_positions(module.positions, path)
+    yield from named_positions(module.positions, path)
 
 
-@_named.register
+@named.register
+def _(module: adapters.InputQueries, path):
+    yield from ()
+
+
+@named.register
+def _(module: adapters.MultimodalQueries, path):
+    # Each group has a decoder of its own in the release, of which nothing exists but what makes its queries.
+    kinds = _numbered_through([_group_decoder(module.groups[name]) for name in module.names])
+    for name, kind in zip(module.names, kinds, strict=True):
+        yield from named(module.groups[name], f"{kind}/~")
+        yield from named(module.paddings[name], f"{path.split('/')[0]}/~decoder_query/{name}_padding")
+
+
+def _group_decoder(queries):
+    positions = getattr(queries, "positions", None)
+    if positions is not None and tuple(positions.shape) == (1,):
+        return _decoder_name(queries, adapters.OnlyQuery())
+    return _decoder_name(queries, None if positions is None else adapters.GridOutput(positions.shape))
+
+
+@named.register
+def _(module: adapters.MultimodalOutput, path):
+    roots = _numbered_through([root_name(module.parts[name]) for name in module.names])
+    for name, root in zip(module.names, roots, strict=True):
+        yield from named(module.parts[name], root)
+
+
+@named.register
 def _(module: adapters.ClassOutput, path):
-    yield from _named(module.linear, f"{path}/~/logits")
+    yield from named(module.linear, f"{path}/~/logits")
 
 
-@_named.register
-def _(module: adapters.LinearOutput, path):
-    yield from _named(module.linear, f"{path}/linear")
+@named.register(adapters.AudioOutput)
+@named.register(adapters.LinearOutput)
+def _(module, path):
+    yield from named(module.linear, f"{path}/linear")
+
+
+@named.register
+def _(module: adapters.ByteOutput, path):
+    yield array(module.bias, f"{path}/bias")
+
+
+@named.register
+def _(module: adapters.ConvOutput, path):
+    yield from named(module.upsample, path)
 
 
 # --- models ---------------------------------------------------------------------------------------------------------
 
 
-@_named.register
+@named.register
 def _(module: models.PerceiverEncoder, path):
-    yield from _named_positions(module.latents, f"{path}/~")
+    yield from named_positions(module.latents, f"{path}/~")
     # The release reads once; what this library reads more often is named as Haiku would go on.
     for number, read in enumerate(module.reads):
-        yield from _named(read, f"{path}/~/{_numbered('cross_attention', number)}")
+        yield from named(read, f"{path}/~/{numbered('cross_attention', number)}")
     for number, block in enumerate(module.blocks):
-        yield from _named_stack(block, f"{path}/~/self_attention", first=number * block.num_layers)
+        yield from named_stack(block, f"{path}/~/self_attention", first=number * block.num_layers)
 
 
-@_named.register
+@named.register
 def _(module: models.Decoder, path):
-    yield from _named(module.queries, f"{path}/~")
-    yield from _named(module.block, f"{path}/cross_attention")
+    yield from named(module.queries, f"{path}/~")
+    yield from named(module.block, f"{path}/cross_attention")
     if module.output is not None:
-        yield from _named(module.output, f"{path}/output")
+        yield from named(module.output, f"{path}/output")
 
 
-@_named.register
+@named.register
 def _(module: models.Perceiver, path):
     for part in (module.input_adapter, module.encoder, module.output_adapter):
-        yield from _named(part, root_name(part))
+        yield from named(part, root_name(part))
 
 
-@_named.register
+@named.register
 def _(module: models.PerceiverIO, path):
-    classifies = isinstance(module.output_adapter, adapters.OnlyQuery)
-    decoder = "classification_decoder/~/basic_decoder" if classifies else root_name(module.decoder)
-    yield from _named(module.input_adapter, root_name(module.input_adapter))
-    yield from _named(module.encoder, root_name(module.encoder))
-    yield from _named(module.decoder, decoder)
+    several = isinstance(module.decoder.queries, adapters.MultimodalQueries)
+    yield from named(module.input_adapter, root_name(module.input_adapter))
+    yield from named(module.encoder, "encoder" if several else root_name(module.encoder))
+    yield from named(module.decoder, _decoder_name(module.decoder.queries, module.output_adapter))
     if module.output_adapter is not None:
-        yield from _named(module.output_adapter, root_name(module.output_adapter))
+        yield from named(module.output_adapter, root_name(module.output_adapter))

@@ -125,8 +125,8 @@ def in_chunks(
     """Rows of all queries, computed chunk by chunk under one compilation and written into their places.
 
     Every group is cut into the same number of chunks, as in the published decoding of videos with 128 chunks; a group
-    of fewer queries is asked for one of them again and again. Where a chunk would run over the end it begins earlier, so
-    that all have the same size and nothing is padded.
+    of fewer queries is asked for one of them again and again. Where a chunk would run over the end it begins earlier,
+    so that all have the same size and nothing is padded.
 
     Args:
       groups: from `asked`.

@@ -257,6 +257,7 @@ class PerceiverIO(nnx.Module):
         embedding = getattr(self.input_adapter, "embedding_table", None)
         if hasattr(adapter, "parts"):
             return adapter.each(parts, embedding=embedding)
+        embedding = None if isinstance(embedding, dict) else embedding
         return {name: adapter.each(part, embedding=embedding) for name, part in parts.items()}
 
     def _join(self, rows, whole):

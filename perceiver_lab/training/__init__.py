@@ -6,7 +6,7 @@ from perceiver_lab.training.evaluation import Evaluation, answers, classifier_me
 from perceiver_lab.training.forward import classification_loss, forward
 from perceiver_lab.training.history import History
 from perceiver_lab.training.loop import NonFiniteLossError, Training, train
-from perceiver_lab.training.losses import cross_entropy
+from perceiver_lab.training.losses import cross_entropy, multimodal_loss
 from perceiver_lab.training.metrics import Accuracy, accuracy, confusion, top_k_accuracy, wilson_interval
 from perceiver_lab.training.optimizers import OptimizerConfig, adamw, decay_mask, lamb
 from perceiver_lab.training.step import TrainStep, make_train_step
@@ -37,6 +37,7 @@ __all__ = [
     "lamb",
     "load_weights",
     "make_train_step",
+    "multimodal_loss",
     "read_about",
     "save_weights",
     "schedules",

@@ -82,9 +82,9 @@ def multimodal_loss(
     missing = [one.name for one in counted if one.name not in outputs or one.name not in targets]
     if missing or not counted:
         raise ValueError(
-            f"multimodal_loss wants an output and a target for each modality with a loss, {[one.name for one in counted]};"
-            f" outputs are {sorted(outputs)}, targets {sorted(targets)}. Ask the model for all of them, or leave the loss "
-            "of a modality None."
+            "multimodal_loss wants an output and a target for each modality with a loss, "
+            f"{[one.name for one in counted]}; outputs are {sorted(outputs)}, targets {sorted(targets)}. Ask the "
+            "model for all of them, or leave the loss of a modality None."
         )
     losses = {one.name: one.loss(outputs[one.name], targets[one.name]) for one in counted}
     return sum(one.loss_weight * losses[one.name] for one in counted), losses
