@@ -95,7 +95,7 @@ def audioset_raw_video(*, rngs: nnx.Rngs) -> Perceiver:
 
     Sizes: see `audioset_mel_video`.
     """
-    return _audioset(_with_video(_raw_sound(), rngs=rngs), rngs=rngs)
+    return _audioset(audioset_inputs("raw", rngs=rngs), rngs=rngs)
 
 
 def audioset_mel_video(*, rngs: nnx.Rngs) -> Perceiver:
@@ -108,7 +108,7 @@ def audioset_mel_video(*, rngs: nnx.Rngs) -> Perceiver:
     number of latents, nor the depth, nor the bands. Here they are 512 latents, one read, 12 latent layers and 32 bands
     per axis: 21.3M parameters.
     """
-    return _audioset(_with_video(_mel_spectrogram(), rngs=rngs), rngs=rngs)
+    return _audioset(audioset_inputs("mel", rngs=rngs), rngs=rngs)
 
 
 def modelnet40(*, rngs: nnx.Rngs) -> Perceiver:
@@ -147,6 +147,11 @@ def _mel_spectrogram() -> GridInput:
 def _video() -> GridInput:
     features = Patches(VIDEO, factor=8, time_factor=2)
     return GridInput(features, FourierPositions(features.grid, num_bands=32))
+
+
+def audioset_inputs(sound: str, *, rngs: nnx.Rngs) -> MultimodalInput:
+    """AudioSet's video with "raw" sound or its "mel" spectrogram, as the models with both read them."""
+    return _with_video({"raw": _raw_sound, "mel": _mel_spectrogram}[sound](), rngs=rngs)
 
 
 def _with_video(sound: GridInput, *, rngs: nnx.Rngs) -> MultimodalInput:

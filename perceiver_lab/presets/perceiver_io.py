@@ -1,4 +1,4 @@
-"""The configurations of the Perceiver IO paper (Jaegle et al. 2022, 2107.14795) as they were released."""
+"""The configurations of the Perceiver IO paper (Jaegle et al. 2022, 2107.14795) as they were released: ImageNet."""
 
 from flax import nnx
 
