@@ -126,7 +126,7 @@ RECIPES = (
         budgets={
             "ci": Budget(steps=2, batch_size=8, train_part="[:16]", test_part="[:16]", test_batch_size=8),
             "lab": Budget(steps=100, batch_size=32, train_part="[:2000]", test_part="[:100]", test_batch_size=20),
-            "full": Budget(steps=500, batch_size=32, test_batch_size=20),
+            "full": Budget(steps=1500, batch_size=32, test_batch_size=20, evaluate_every=500),
         },
         numerics=1,
     ),
