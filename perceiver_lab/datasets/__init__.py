@@ -4,6 +4,7 @@
 resumable stream of batches, changed on the way by what is in `transforms`.
 """
 
+from perceiver_lab.datasets.dense import sample_cells, turn_and_mirror
 from perceiver_lab.datasets.loading import arrays, content_sha256, data_hash, load, names
 from perceiver_lab.datasets.paths import cache_root, data_root
 from perceiver_lab.datasets.pipeline import pipeline
@@ -34,7 +35,9 @@ __all__ = [
     "pixel_positions",
     "random_crop",
     "random_shift",
+    "sample_cells",
     "sample_pixels",
     "standardise",
     "to_float",
+    "turn_and_mirror",
 ]
