@@ -12,7 +12,7 @@ import io
 import numpy as np
 import tensorflow_datasets as tfds
 
-from perceiver_lab.datasets import canvases, scenes, shipped
+from perceiver_lab.datasets import canvases, moving_shapes, scenes, shipped
 
 SEED = 20210304  # the day the Perceiver paper appeared; any number would do
 _MNIST = "https://yann.lecun.com/exdb/mnist/"
@@ -228,6 +228,43 @@ class Photos(_Builder, skip_registration=True):
             yield index, {"image": pixels, "name": photo.name, "attribution": photo.attribution}
 
 
+class MovingShapes(_Builder, skip_registration=True):
+    """Pairs of frames of 48 x 64 pixels with their true optical flow: synthetic motion, textures from real photos.
+
+    One or two shapes move over a moving background. Training and test textures come from different parts of the photos.
+    Frame 1 at p shows what frame 2 shows at p + flow[p], but where "occluded" is 1. "flow" is (right, down) in pixels,
+    float16: rounded by at most 0.004 of a pixel. "layers" is what frame 1 shows: 0 background, 1 and 2 the shapes.
+    """
+
+    def _info(self):
+        tensor, extent = tfds.features.Tensor, (moving_shapes.HEIGHT, moving_shapes.WIDTH)
+        features = {
+            "frames": tensor(shape=(2, *extent, 3), dtype=np.uint8, encoding="bytes"),
+            "flow": tensor(shape=(*extent, 2), dtype=np.float16, encoding="bytes"),
+            "layers": tensor(shape=extent, dtype=np.uint8, encoding="zlib"),
+            "occluded": tensor(shape=extent, dtype=np.uint8, encoding="zlib"),
+        }
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=self.__doc__,
+            features=tfds.features.FeaturesDict(features),
+            homepage="https://scikit-image.org/docs/stable/api/skimage.data.html",
+            license=_PHOTO_LICENCES,
+            supervised_keys=("frames", "flow"),
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, dl_manager):
+        return {part: self._generate_examples(part, count) for part, count in (("train", 4000), ("test", 1000))}
+
+    def _generate_examples(self, part, count):
+        photos = shipped.photos()
+        for index in _progress(count, f"preparing moving_shapes {part}, once"):
+            pair = moving_shapes.moving_pair(photos, part, _rng(part, index))
+            record = {"frames": pair.frames, "layers": pair.layers, "occluded": pair.occluded}
+            yield index, {**record, "flow": pair.flow.astype(np.float16)}
+
+
 BUILDERS = {
     "digits": Digits,
     "mnist_small": MnistSmall,
@@ -235,6 +272,7 @@ BUILDERS = {
     "cluttered_digits": ClutteredDigits,
     "photos": Photos,
     "scenes": Scenes,
+    "moving_shapes": MovingShapes,
 }
 
 
