@@ -15,7 +15,7 @@ from perceiver_lab.models.decoder import Decoder
 from perceiver_lab.models.perceiver import PerceiverConfig, PerceiverEncoder, embed, without_dropped
 from perceiver_lab.ops import check_mask
 
-Cells = Int[Array, "*b k"]  # by group where the queries are grouped
+Cells = Int[Array, "..."]  # (K,) or (B, K); by group where the queries are grouped
 
 
 class PerceiverIO(nnx.Module):

@@ -7,6 +7,7 @@ from flax import nnx
 from perceiver_lab.convert import load_haiku, to_haiku
 from perceiver_lab.layers import MLP, Attention, CrossAttentionBlock, LearnedPositions, SelfAttentionBlock, layer_norm
 from perceiver_lab.training.optimizers import replay_release
+from tests.parity import perceiver_io_models as models
 from tests.parity import perceiver_io_parts as parts
 from tests.parity import perceiver_io_positions as positions
 from tests.parity.vectors import Options, Unsupported, Vectors
@@ -162,7 +163,11 @@ def _decoder(name):
         latents = vectors.inputs["z"]
         features = vectors.inputs.get("without_pos", vectors.inputs["x"])
         classifies = name == "classification_decoder"
-        decoder = parts.decoder(options, latents.shape[-1], features.shape[-1], classifies=classifies)
+        if classifies:
+            decoder = parts.class_decoder(options, latents.shape[-1])
+        else:
+            queries = parts.position_queries(options, parts.as_tuple(options.take("query_grid")), features.shape[-1])
+            decoder = parts.decoder(options, latents.shape[-1], queries)
         path = "classification_decoder/~/basic_decoder" if classifies else None
 
         def call(decoder, given):
@@ -206,13 +211,18 @@ def _classifier(vectors, options):
 
 _MODULES = {
     "attention": _attention,
+    "audio_postprocessor": models.audio_postprocessor,
     "audio_preprocessor": _preprocessor(parts.audio_input),
     "basic_decoder": _decoder("basic_decoder"),
     "classification_decoder": _decoder("classification_decoder"),
     "classification_postprocessor": _postprocessor("num_classes", True),
     "cross_attention_block": _cross_attention_block,
+    "embedding_decoder": models.embedding_decoder,
     "encoder": _encoder,
+    "flow_decoder": models.flow_decoder,
     "fourier_position_encoding": positions.fourier,
+    "identity_postprocessor": models.identity_postprocessor,
+    "image_postprocessor": models.image_postprocessor,
     "image_preprocessor": _preprocessor(parts.image_input),
     "layer_norm": _layer_norm,
     "mlp": _mlp,
@@ -224,5 +234,11 @@ _MODULES = {
     "self_attention_block": _self_attention_block,
     "space_to_depth": positions.space_to_depth,
     "trainable_position": _trainable_position,
+    "video_decoder": models.video_decoder,
 }
-_MODELS = {"classifier": _classifier}
+_MODELS = {
+    "classifier": _classifier,
+    "mlm": models.mlm,
+    "multimodal_autoencoder": models.multimodal_autoencoder,
+    "optical_flow": models.optical_flow,
+}

@@ -158,21 +158,24 @@ def encoder(options: Options, input_channels: int) -> PerceiverEncoder:
     return PerceiverEncoder(encoder_config(options), input_channels, rngs=RNGS)
 
 
-def decoder(options: Options, latent_channels: int, feature_channels: int, *, classifies: bool) -> Decoder:
-    """The basic decoder; `classifies` for the one that asks for class logits with one query."""
-    options.take("latent_channels", None)
-    grid = (1,) if classifies else as_tuple(options.take("query_grid"))
+def position_queries(options: Options, grid: tuple[int, ...], feature_channels: int) -> adapters.PositionQueries:
+    """Positions on a grid, after the input features where `inputs_before_query_positions` says so."""
     with_features = options.take("inputs_before_query_positions", False)
-    queries = adapters.PositionQueries(
+    return adapters.PositionQueries(
         position_encoding(options, grid),
         feature_channels=feature_channels if with_features else 0,
         subsampling="release",
     )
-    output_channels = options.take("num_classes" if classifies else "output_channels")
+
+
+def decoder(options: Options, latent_channels: int, queries: nnx.Module, *, output_channels: int | None = None):
+    """The basic decoder around some queries; its `output_channels` are an option unless they are given."""
+    options.take("latent_channels", None)
+    width = options.take("output_channels") if output_channels is None else output_channels
     return Decoder(
         queries,
         latent_channels,
-        output_channels=output_channels if options.take("final_projection", True) else None,
+        output_channels=width if options.take("final_projection", True) else None,
         num_heads=options.take("heads", 1),
         qk_channels=cross_width(options, queries.num_channels),
         v_channels=options.take("v_channels", None),
@@ -180,6 +183,13 @@ def decoder(options: Options, latent_channels: int, feature_channels: int, *, cl
         use_query_residual=options.take("query_residual", False),
         rngs=RNGS,
     )
+
+
+def class_decoder(options: Options, latent_channels: int) -> Decoder:
+    """The decoder that asks for class logits with one query."""
+    num_classes = options.take("num_classes")
+    queries = position_queries(options, (1,), 0)
+    return decoder(options, latent_channels, queries, output_channels=num_classes)
 
 
 def projection(options: Options, latent_channels: int) -> adapters.ClassOutput:
@@ -209,7 +219,7 @@ def classifier(options: Options, shape: tuple[int, ...]) -> nnx.Module:
         model = PerceiverIO(
             config,
             input_adapter=input_adapter,
-            decoder=decoder(head, config.latent_channels, 0, classifies=True),
+            decoder=class_decoder(head, config.latent_channels),
             output_adapter=adapters.OnlyQuery(),
             rngs=RNGS,
         )
