@@ -3,6 +3,8 @@
 from perceiver_lab.explorers.attention import AttentionExplorer
 from perceiver_lab.explorers.base import Explorer
 from perceiver_lab.explorers.fourier import FourierBandwidth
+from perceiver_lab.explorers.playground import QueryPlayground
+from perceiver_lab.explorers.playground_tasks import Task
 from perceiver_lab.explorers.providers import ArrayProvider, ModelProvider, Provider
 from perceiver_lab.explorers.shapes import ShapeTracer
 from perceiver_lab.explorers.shuffle import ShuffleDial
@@ -14,6 +16,8 @@ __all__ = [
     "FourierBandwidth",
     "ModelProvider",
     "Provider",
+    "QueryPlayground",
     "ShapeTracer",
     "ShuffleDial",
+    "Task",
 ]

@@ -5,6 +5,8 @@ import pytest
 
 from perceiver_lab.explorers import ArrayProvider, AttentionExplorer, ShuffleDial
 
+from .playgrounds import make_flow_playground, make_playground
+
 LATENTS, SIDE, CLASSES = 6, 4, 3
 
 
@@ -53,6 +55,40 @@ def shuffle():
     digits = np.random.default_rng(2).integers(0, 17, (12, SIDE, SIDE, 1), dtype=np.uint8)
     labels = in_order(digits, None).argmax(-1)
     return ShuffleDial(digits, labels, {"Perceiver": told_positions, "ConvNet": in_order}, shown=3)
+
+
+@pytest.fixture
+def playground():
+    return make_playground(zoom=2, point=[4.0, 5.0])
+
+
+@pytest.fixture
+def flow_playground():
+    return make_flow_playground()
+
+
+@pytest.fixture(params=["light", "dark"])
+def open_page(request, browser, tmp_path):
+    """`open_page(explorer)` saves it, opens the page offline, and fails on anything the page complains about."""
+    from playwright.sync_api import expect  # not there under Colab's versions
+
+    complaints = []
+    context = browser.new_context(color_scheme=request.param, offline=True, viewport={"width": 1100, "height": 900})
+
+    def show(explorer, **reduction):
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("request", lambda sent: complaints.append(sent.url) if sent.url.startswith("http") else None)
+        page.goto(explorer.export_html(tmp_path / "page.html", **reduction).as_uri())
+        expect(page.locator("[role=status]")).not_to_be_empty(timeout=30_000)
+        expect(page.locator(".pl")).to_have_attribute("data-theme", request.param)
+        return page
+
+    yield show
+    context.close()
+    assert complaints == []
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 @pytest.fixture
-def all_explorers(attention, shuffle):
-    return [attention, shuffle, ShapeTracer(), FourierBandwidth(signal=np.sin(np.arange(40)))]
+def all_explorers(attention, shuffle, flow_playground):
+    return [attention, shuffle, flow_playground, ShapeTracer(), FourierBandwidth(signal=np.sin(np.arange(40)))]
 
 
 def test_a_notebook_stores_a_described_first_frame_on_one_line(all_explorers):
@@ -39,7 +39,7 @@ def test_front_ends_are_modules_without_imports(all_explorers):
 
 
 def test_own_style_sheets_touch_no_other_explorer():
-    for kind in ("attention", "shapes", "fourier", "shuffle"):
+    for kind in ("attention", "playground", "shapes", "fourier", "shuffle"):
         for line in (STATIC / f"{kind}.css").read_text().splitlines():
             assert all(part.strip().startswith(f".pl-{kind} ") for part in line.split("{")[0].split(","))
 

@@ -4,50 +4,13 @@ import re
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from perceiver_lab.explorers import FourierBandwidth, ShapeTracer
 
+from .pages import painted, says, violations
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
-
-
-@pytest.fixture(params=["light", "dark"])
-def open_page(request, browser, tmp_path):
-    """`open_page(explorer)` saves it, opens the page offline, and fails on anything the page complains about."""
-    complaints = []
-    context = browser.new_context(color_scheme=request.param, offline=True, viewport={"width": 1100, "height": 900})
-
-    def show(explorer):
-        page = context.new_page()
-        page.set_default_timeout(60_000)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("request", lambda sent: complaints.append(sent.url) if sent.url.startswith("http") else None)
-        page.goto(explorer.export_html(tmp_path / "page.html").as_uri())
-        expect(page.locator("[role=status]")).not_to_be_empty(timeout=30_000)
-        expect(page.locator(".pl")).to_have_attribute("data-theme", request.param)
-        return page
-
-    yield show
-    context.close()
-    assert complaints == []
-
-
-def says(page, pattern):
-    expect(page.locator("[role=status]")).to_have_text(re.compile(pattern), timeout=30_000)
-
-
-def violations(page):
-    found = Axe().run(page).response["violations"]
-    return [(one["id"], one["help"], [node["html"][:200] for node in one["nodes"]]) for one in found]
-
-
-def painted(canvas):
-    """Number of different colours on a canvas."""
-    return canvas.evaluate(
-        "c => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size"
-    )
 
 
 def test_attention(open_page, attention):

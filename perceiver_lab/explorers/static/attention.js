@@ -152,20 +152,6 @@ function attentionUpdates(model, now, { ask, busy, show, fail }) {
   };
 }
 
-/** Runs work with a busy mark, if it takes long enough to be seen. */
-function busyMark(root) {
-  let running = 0;
-  return async (work) => {
-    running += 1;
-    const timer = setTimeout(() => root.setAttribute("aria-busy", "true"), 150);
-    try { return await work; } finally {
-      clearTimeout(timer);
-      running -= 1;
-      if (running === 0) root.setAttribute("aria-busy", "false");
-    }
-  };
-}
-
 function render({ model, el }) {
   const facts = model.get("facts");
   const now = { picture: null, tile: null, weights: null, probabilities: null, baseline: null, order: [] };

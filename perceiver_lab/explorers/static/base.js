@@ -241,6 +241,20 @@ function latest(work) {
   };
 }
 
+/** Runs work with a busy mark, if it takes long enough to be seen. */
+function busyMark(root) {
+  let running = 0;
+  return async (work) => {
+    running += 1;
+    const timer = setTimeout(() => root.setAttribute("aria-busy", "true"), 150);
+    try { return await work; } finally {
+      clearTimeout(timer);
+      running -= 1;
+      if (running === 0) root.setAttribute("aria-busy", "false");
+    }
+  };
+}
+
 /** Sets traits now and sends them soon, together. */
 function keeper(model) {
   let timer = null;
