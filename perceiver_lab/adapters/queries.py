@@ -8,6 +8,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
@@ -186,8 +187,10 @@ def check_cells(cells: Array, batch: int, num_cells: int) -> None:
         )
     if isinstance(cells, jax.core.Tracer) or cells.size == 0:
         return
-    if int(cells.min()) < 0 or int(cells.max()) >= num_cells:
+    known = np.asarray(cells)  # NumPy: within a compiled function JAX would not know the least of them
+    first, last = known.min(), known.max()
+    if first < 0 or last >= num_cells:
         raise ValueError(
-            f"cells from {int(cells.min())} to {int(cells.max())} were asked for, but there are {num_cells} of them, "
+            f"cells from {first} to {last} were asked for, but there are {num_cells} of them, "
             f"numbered from 0 to {num_cells - 1} row by row."
         )

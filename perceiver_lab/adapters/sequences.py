@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
@@ -69,9 +70,10 @@ class ByteInput(nnx.Module):
                 f"Ids must be integers (B, M) with M from 1 to {length}, the length of this adapter; got {x.dtype} of "
                 f"shape {x.shape}. Cut longer texts into pieces, or build the adapter with a greater length."
             )
-        if not isinstance(x, jax.core.Tracer) and not (0 <= int(x.min()) and int(x.max()) < vocabulary):
+        known = None if isinstance(x, jax.core.Tracer) else np.asarray(x)
+        if known is not None and (known.min() < 0 or known.max() >= vocabulary):
             raise ValueError(
-                f"Ids from {int(x.min())} to {int(x.max())} were given, but the vocabulary is 0 to {vocabulary - 1}. "
+                f"Ids from {known.min()} to {known.max()} were given, but the vocabulary is 0 to {vocabulary - 1}. "
                 "The id of a byte is its value + 6; 0 to 5 are the special ids."
             )
         return jnp.take(self.embedding[...], jnp.where(x < 0, vocabulary, x), axis=0, mode="fill", fill_value=jnp.nan)

@@ -7,8 +7,10 @@ import jax
 import numpy as np
 import pytest
 
-from perceiver_lab import ops
-from perceiver_lab.layers import attention, mlp, positions
+from perceiver_lab import adapters, models, ops
+from perceiver_lab.adapters import queries
+from perceiver_lab.layers import attention, conv, mlp, positions
+from perceiver_lab.models import perceiver_io as perceiver_io_model
 from tests.parity import perceiver_io
 from tests.parity.families import check, failures
 from tests.parity.vectors import FOLDER_VARIABLE, OWN, Unsupported, files
@@ -20,6 +22,75 @@ def test_exact_gelu_is_noticed(monkeypatch):
     exact = jax.nn.gelu
     monkeypatch.setattr(mlp.jax.nn, "gelu", lambda x, approximate: exact(x, approximate=False))
     assert failures(check(FOLDER / "mlp_w1.npz"))
+
+
+def test_exact_gelu_is_noticed_in_a_whole_model(monkeypatch):
+    exact = jax.nn.gelu
+    monkeypatch.setattr(mlp.jax.nn, "gelu", lambda x, approximate: exact(x, approximate=False))
+    assert failures(check(FOLDER / "model_optical_flow.npz"))
+
+
+def test_another_order_of_modalities_is_noticed(monkeypatch):
+    def backwards(self, x, train):
+        rows = in_order(self, x, train)
+        return {name: rows[name] for name in reversed(rows)}
+
+    def moved(decoded, sizes):
+        return split(decoded, {name: sizes[name] for name in reversed(sizes)})
+
+    in_order, split = adapters.MultimodalInput._pad_each, perceiver_io_model._split
+    path = FOLDER / "model_multimodal.npz"
+    # A set of inputs has no order: alone, that of the inputs changes nothing but rounding; that of the queries does.
+    monkeypatch.setattr(adapters.MultimodalInput, "_pad_each", backwards)
+    assert not failures(check(path))
+    monkeypatch.setattr(perceiver_io_model, "_split", moved)
+    assert failures(check(path))
+
+
+def test_padding_before_the_channels_is_noticed(monkeypatch):
+    def before(self, name, queries):
+        width = self.paddings[name].table.shape[-1]
+        return jax.numpy.roll(after(self, name, queries), width, axis=-1)
+
+    after = adapters.MultimodalQueries._pad
+    monkeypatch.setattr(adapters.MultimodalQueries, "_pad", before)
+    assert failures(check(FOLDER / "model_multimodal.npz"))
+
+
+@pytest.mark.parametrize("file", ["flow_decoder", "model_optical_flow"])
+def test_a_missing_division_is_noticed(monkeypatch, file):
+    monkeypatch.setattr(adapters.FlowOutput, "each", lambda self, decoded, embedding=None: decoded * self.multiply_by)
+    assert failures(check(FOLDER / f"{file}.npz"))
+
+
+def test_the_grid_s_coordinates_in_chunks_are_noticed(monkeypatch):
+    monkeypatch.setattr(queries, "release_coordinates", ops.cell_coordinates)
+    found = failures(check(FOLDER / "model_multimodal.npz"))
+    assert any("all_points_subsampled" in one for one in found)
+    assert any("chunk1of4" in one for one in found)
+    assert not any("full" in one for one in found)
+
+
+def test_an_ignored_query_mask_is_noticed(monkeypatch):
+    with_mask = models.Decoder._mask
+    monkeypatch.setattr(models.Decoder, "_mask", lambda self, *arrays: with_mask(self, *arrays[:2], None, arrays[3]))
+    assert failures(check(FOLDER / "model_mlm.npz"))
+    assert failures(check(FOLDER / "basic_decoder_no_project_mask.npz"))
+
+
+def test_an_output_table_of_its_own_is_noticed(monkeypatch):
+    monkeypatch.setattr(adapters.ByteInput, "embedding_table", property(lambda self: self.embedding[...][::-1]))
+    assert failures(check(FOLDER / "model_mlm.npz"))
+
+
+def test_flipped_taps_of_transposed_convolutions_are_noticed(monkeypatch):
+    plain = jax.lax.conv_transpose
+
+    def flipped(x, kernel, *arguments, **options):
+        return plain(x, kernel[::-1, ::-1], *arguments, **options)
+
+    monkeypatch.setattr(conv.jax.lax, "conv_transpose", flipped)
+    assert failures(check(FOLDER / "postproc_image_conv.npz"))
 
 
 def test_another_epsilon_is_noticed(monkeypatch):
@@ -46,7 +117,7 @@ def test_another_order_of_fourier_features_is_noticed(monkeypatch):
 def test_every_own_file_is_collected():
     found = {path.name for path in files()}
     assert {path.name for path in OWN.glob("*/*.npz")} <= found
-    assert len(found) >= 43
+    assert len(found) >= 54
 
 
 def test_files_of_a_named_folder_are_collected(tmp_path, monkeypatch):
