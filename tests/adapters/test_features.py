@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from perceiver_lab.adapters import AudioPatches, Conv1x1, Convolutions, Patches, Pixels
-from perceiver_lab.ops import space_to_depth
+from perceiver_lab.adapters import AudioPatches, Conv1x1, Convolutions, FlowPatches, Patches, Pixels
+from perceiver_lab.ops import flow_patches, space_to_depth
 
 
 def normal(*shape, seed=0):
@@ -101,5 +101,25 @@ def test_a_shape_that_is_no_image_is_named(make, shape):
     ],
 )
 def test_what_does_not_fit_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_neighbourhoods_in_two_frames():
+    x = normal(2, 2, 4, 5, 3)
+    np.testing.assert_array_equal(check_sizes(FlowPatches((2, 4, 5, 3)), x), flow_patches(x))
+    linear = FlowPatches((2, 4, 5, 3), size=5, channels=7, rngs=nnx.Rngs(0))
+    np.testing.assert_allclose(check_sizes(linear, x), linear.linear(flow_patches(x, 5)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: FlowPatches((4, 5, 3)), r"shape=\(4, 5, 3\), size=3: give \(frames, height, width, channels\)"),
+        (lambda: FlowPatches((2, 4, 5, 3), size=2), "an odd size"),
+        (lambda: FlowPatches((2, 4, 5, 3), channels=7), "The linear layer on the patches has weights"),
+    ],
+)
+def test_neighbourhoods_that_there_are_none_of_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from perceiver_lab.adapters import ClassOutput, LinearOutput, OnlyQuery, PositionQueries
+from perceiver_lab.adapters import AudioOutput, ClassOutput, LinearOutput, OnlyQuery, PositionQueries, QueryOutput
 from perceiver_lab.layers import FourierPositions, LearnedPositions, ProjectedPositions
 from perceiver_lab.ops import fourier_features, release_coordinates
 
@@ -55,6 +55,24 @@ def test_a_linear_layer_on_every_query_or_on_the_only_one():
     only = LinearOutput(4, 3, only_query=True, rngs=nnx.Rngs(0))
     np.testing.assert_allclose(only(decoded), output(decoded)[:, 0], atol=1e-6)
     np.testing.assert_array_equal(OnlyQuery()(decoded), decoded[:, 0])
+
+
+def test_a_linear_layer_puts_all_rows_on_a_grid():
+    output, decoded = LinearOutput(4, 3, grid=(2, 5), rngs=nnx.Rngs(0)), normal(2, 10, 4)
+    assert output(decoded).shape == (2, 2, 5, 3)
+    np.testing.assert_array_equal(output(decoded, whole=False), output(decoded).reshape(2, 10, 3))
+
+
+def test_stretches_of_sound_follow_each_other():
+    output, decoded = AudioOutput(4, 3, rngs=nnx.Rngs(0)), normal(2, 5, 4)
+    assert output(decoded).shape == (2, 15)
+    np.testing.assert_allclose(output(decoded)[:, 3:6], decoded[:, 1] @ output.linear.kernel[...], atol=1e-6)
+
+
+def test_decoded_queries_can_be_the_output():
+    decoded = normal(2, 5, 4)
+    np.testing.assert_array_equal(QueryOutput()(decoded), decoded)
+    np.testing.assert_array_equal(QueryOutput().select(decoded, jnp.array([4, 1])), decoded[:, jnp.array([4, 1])])
 
 
 def test_there_is_one_query_per_cell():

@@ -142,3 +142,7 @@ def test_a_decoder_for_other_latents_is_named():
 def test_more_heads_than_divide_the_width_are_named():
     with pytest.raises(ValueError, match="num_heads=3 does not divide qk_channels=8"):
         make(num_heads=3)
+
+
+def test_outputs_can_start_from_zero():
+    np.testing.assert_array_equal(make(zero_output=True)(IMAGES), 0.0)

@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from perceiver_lab.ops import depth_to_space, extract_patches, space_to_depth
+from perceiver_lab.ops import depth_to_space, extract_patches, flow_patches, space_to_depth
 
 
 def counting(*shape):
@@ -84,3 +84,18 @@ def test_patches_are_windows_flattened_row_column_channel(sizes, strides, rates,
     x = np.asarray(counting(2, 5, 6, 2))
     found = extract_patches(jnp.asarray(x), sizes, strides=strides, rates=rates, padding=padding)
     np.testing.assert_array_equal(found, patch_by_patch(x, sizes, strides, rates, padding))
+
+
+def test_flow_patches_are_the_neighbourhoods_in_both_frames():
+    frames = np.asarray(counting(2, 2, 4, 5, 3))
+    found = flow_patches(jnp.asarray(frames))
+    assert found.shape == (2, 4, 5, 54)
+    around = np.pad(frames, ((0, 0), (0, 0), (1, 1), (1, 1), (0, 0)))
+    for row, column in np.ndindex(4, 5):
+        expected = around[:, :, row : row + 3, column : column + 3].reshape(2, 54)
+        np.testing.assert_array_equal(found[:, row, column], expected)
+
+
+def test_a_neighbourhood_without_a_middle_is_named():
+    with pytest.raises(ValueError, match="size=2: a neighbourhood has a pixel in its middle"):
+        flow_patches(jnp.zeros((1, 2, 4, 4, 1)), 2)

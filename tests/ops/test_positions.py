@@ -5,11 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perceiver_lab.ops import (
+    cell_coordinates,
     crop_coordinates,
     fourier_features,
     grid_coordinates,
     num_fourier_features,
     release_coordinates,
+    take_cells,
 )
 
 properties = settings(max_examples=20, deadline=None, derandomize=True)
@@ -117,3 +119,15 @@ def test_phases_are_float32_in_half_precision_too():
 def test_bad_bands_and_resolutions_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         fourier_features(grid_coordinates((2, 2)), **options)
+
+
+def test_coordinates_of_cells_are_those_of_the_grid():
+    cells = jnp.array([[0, 5, 23], [7, 7, 12]])
+    np.testing.assert_array_equal(cell_coordinates(cells, (4, 6)), grid_coordinates((4, 6))[cells])
+
+
+def test_rows_are_taken_for_all_examples_or_for_each():
+    rows = jnp.arange(2 * 4 * 3 * 2).reshape(2, 4, 3, 2)
+    np.testing.assert_array_equal(take_cells(rows, jnp.array([3, 0])), rows[:, jnp.array([3, 0])])
+    own = take_cells(rows, jnp.array([[1], [2]]))
+    np.testing.assert_array_equal(own, jnp.stack([rows[0, 1:2], rows[1, 2:3]]))

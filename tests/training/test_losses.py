@@ -1,4 +1,4 @@
-"""Cross-entropy against sums in float64, smoothing, weights and bad input."""
+"""Cross-entropy against sums in float64, smoothing, weights and bad input; the sum over modalities."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from perceiver_lab.training.losses import cross_entropy
+from perceiver_lab.adapters import Modality, QueryOutput
+from perceiver_lab.training.losses import cross_entropy, multimodal_loss
 
 
 def reference(logits, targets):
@@ -52,3 +53,42 @@ def test_bad_input():
         cross_entropy(jnp.zeros((2, 3)), jnp.zeros(3, jnp.int32))
     with pytest.raises(ValueError, match="label_smoothing must lie in"):
         cross_entropy(jnp.zeros((2, 3)), jnp.zeros(2, jnp.int32), label_smoothing=1.0)
+
+
+def modality(name, **options):
+    return Modality(name=name, queries=QueryOutput(), **options)  # only the loss is called
+
+
+def absolute(output, target):
+    return jnp.abs(output - target).mean()
+
+
+DECLARED = [
+    modality("label", loss=cross_entropy, loss_weight=0.1),
+    modality("image", loss=absolute, loss_weight=2.0),
+    modality("unjudged"),
+]
+OUTPUTS = {"image": jnp.ones((2, 3, 1)), "label": jnp.zeros((2, 4)), "unjudged": jnp.zeros((2, 1))}
+TARGETS = {"image": jnp.full((2, 3, 1), 1.5), "label": jnp.array([0, 3])}
+
+
+def test_the_loss_of_several_modalities_is_their_weighted_sum_and_each_is_told():
+    total, each = multimodal_loss(DECLARED, OUTPUTS, TARGETS)
+    assert list(each) == ["image", "label"]
+    np.testing.assert_allclose(each["image"], 0.5, rtol=1e-6)
+    np.testing.assert_allclose(each["label"], np.log(4), rtol=1e-6)
+    np.testing.assert_allclose(total, 2 * 0.5 + 0.1 * np.log(4), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("declared", "outputs", "targets"),
+    [
+        (DECLARED, {"image": OUTPUTS["image"]}, TARGETS),
+        (DECLARED, OUTPUTS, {}),
+        ([modality("image")], OUTPUTS, TARGETS),
+    ],
+    ids=["no output", "no target", "no loss"],
+)
+def test_modalities_without_output_target_or_loss_are_named(declared, outputs, targets):
+    with pytest.raises(ValueError, match="wants an output and a target for each modality with a loss"):
+        multimodal_loss(declared, outputs, targets)
