@@ -9,7 +9,7 @@ from jaxtyping import Num
 
 from perceiver_lab.explorers.base import Answer, Explorer, colour_table, front_end, png_bytes
 from perceiver_lab.explorers.playground_answers import STEPS, Answers
-from perceiver_lab.explorers.playground_model import QueryModel
+from perceiver_lab.explorers.playground_model import QueryModel, Read
 from perceiver_lab.explorers.playground_tasks import Task, flow_colours, hexadecimal, palette
 from perceiver_lab.figures import DescribedFigure, to_rgb
 
@@ -50,6 +50,7 @@ class QueryPlayground(Explorer):
         *,
         inputs: Num[np.ndarray, "b ..."] | None = None,
         truth: Mapping[str, Num[np.ndarray, "b ..."]] | None = None,
+        read: Read | None = None,
         **state,
     ):
         """Read the first example and ask.
@@ -60,6 +61,8 @@ class QueryPlayground(Explorer):
           tasks: what it can be asked; each has the name of a group of its queries.
           inputs: what the model reads, if not the images; uint8 images are scaled as in `datasets.to_float`.
           truth: task -> right answers: classes (B,) or (B, H, W), colours as pictures, flows (B, H, W, 2).
+          read: for a model that reads otherwise than `model.encode(model.embed(x))`, such as some of the pixels: a
+            function of (model, x) -> inputs (1, M, C), for queries that are made of them, and latents (1, N, D).
           **state: first values of the traits, such as `zoom=4`.
 
         Raises:
@@ -71,11 +74,11 @@ class QueryPlayground(Explorer):
                 f"images must be (B, H, W, channels) or (B, frames, H, W, channels), at least one; got {images.shape}."
             )
         self.frames = images if images.ndim == 5 else images[:, None]
-        read = _scaled(images) if inputs is None else np.asarray(inputs)
-        if len(read) != len(images):
-            raise ValueError(f"There are {len(images)} images but {len(read)} inputs: give one of each per example.")
+        inputs = _scaled(images) if inputs is None else np.asarray(inputs)
+        if len(inputs) != len(images):
+            raise ValueError(f"There are {len(images)} images but {len(inputs)} inputs: give one of each per example.")
         right = {name: np.asarray(values) for name, values in ({} if truth is None else truth).items()}
-        self.answers = Answers(QueryModel(model, read, self.frames.shape[2:4]), tasks, right, len(images))
+        self.answers = Answers(QueryModel(model, inputs, self.frames.shape[2:4], read), tasks, right, len(images))
         super().__init__(facts=self._facts(), **(self._defaults(state) | state))
         self.answer_first(self.asks())
 

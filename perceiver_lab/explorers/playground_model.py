@@ -2,13 +2,13 @@
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Float, Num
+from jaxtyping import Array, Float, Num
 
 from perceiver_lab.adapters import PositionQueries
 from perceiver_lab.adapters.queries import is_table
@@ -21,18 +21,22 @@ FEW, MANY = 72, 4096
 
 Points = Float[np.ndarray, "o 2"]  # rows and columns of the picture; whole numbers are the middles of its pixels
 Queries = Float[np.ndarray, "o e"]
+Read = Callable[[nnx.Module, Array], tuple[Array, Array]]
 
 
 class QueryModel:
     """Questions to one model about some examples; its weights are those of this moment."""
 
-    def __init__(self, model: nnx.Module, inputs: Num[np.ndarray, "b ..."], shape: Sequence[int]):
+    def __init__(
+        self, model: nnx.Module, inputs: Num[np.ndarray, "b ..."], shape: Sequence[int], read: Read | None = None
+    ):
         """Copy the weights.
 
         Args:
           model: a `PerceiverIO`. Its queries are grouped by task, or of one kind.
           inputs: what its input adapter reads, one row per example.
           shape: height and width of the picture on which points lie.
+          read: how the model reads; by default it embeds the inputs and encodes them.
 
         Raises:
           ValueError: another model; queries that need input features.
@@ -53,7 +57,7 @@ class QueryModel:
         # A copy: a training step may take the model's own buffers away.
         self._state = jax.tree.map(jnp.copy, state)
         self._inputs, self.shape = inputs, tuple(shape)
-        self._encode, self._build, self._few, self._many = _programs(graphdef)
+        self._encode, self._build, self._few, self._many = _programs(graphdef, read_all if read is None else read)
         self._kept = functools.lru_cache(KEPT_EXAMPLES)(self._read_example)
         self._cells = functools.lru_cache(KEPT_EXAMPLES * len(self.groups))(self._all_cells)
         self._field = functools.lru_cache(KEPT_EXAMPLES * len(self.groups))(self._decode_field)
@@ -139,20 +143,24 @@ class QueryModel:
         return np.concatenate(parts)
 
 
+def read_all(model: nnx.Module, x: Array) -> tuple[Array, Array]:
+    """What a model reads, for queries that are made of it, and the latents after reading."""
+    inputs = model.embed(x)
+    return inputs, model.encode(inputs)
+
+
 def _padded(rows: np.ndarray, count: int) -> np.ndarray:
     """(O, E) -> (1, count, E); what is added is thrown away again."""
     return np.pad(rows, ((0, count - len(rows)), (0, 0)))[None]
 
 
 @functools.lru_cache(maxsize=16)
-def _programs(graphdef):
+def _programs(graphdef, read):
     """Reading, asking and answering, compiled once for each structure and each set of shapes."""
 
     @jax.jit
     def encode(state, x):
-        model = nnx.merge(graphdef, state)
-        inputs = model.embed(x)
-        return inputs, model.encode(inputs)
+        return read(nnx.merge(graphdef, state), x)
 
     @functools.partial(jax.jit, static_argnames="group")
     def build(state, inputs, positions, group):

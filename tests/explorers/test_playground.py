@@ -141,6 +141,22 @@ def test_a_flow_is_that_of_the_cell_the_point_lies_in(flow_playground, ask):
     assert len(np.unique(np.asarray(Image.open(io.BytesIO(png))).reshape(-1, 3), axis=0)) <= 48
 
 
+def test_a_model_that_reads_every_second_pixel_is_told_so():
+    def read(model, x):
+        inputs = model.embed(x)
+        return inputs, model.encode(inputs[:, ::2])
+
+    model, pictures = make_flow_model(), np.random.default_rng(5).random((1, 6, 8, 1)).astype(np.float32)
+    inputs = np.repeat(pictures, 2, axis=-1)
+    explorer = QueryPlayground(model, pictures, [Task(name="flow", kind="flow")], inputs=inputs, read=read)
+    seen = model.embed(jnp.asarray(inputs))
+    flow = np.asarray(model.decode(model.encode(seen[:, ::2]), inputs=seen))
+    [found] = explorer.answers.at(0, np.array([[3.0, 2.0]]))
+    assert np.allclose(found["answers"][0]["vector"], flow[0, 3, 2], atol=2e-3)
+    whole = np.asarray(model(jnp.asarray(inputs)))
+    assert not np.allclose(flow, whole, atol=1e-3)
+
+
 def test_frames_can_be_chosen(flow_playground, ask):
     frames = [ask(flow_playground, {"what": "picture", "example": 0, "frame": i})[1][0] for i in (0, 1)]
     assert frames[0] != frames[1]
