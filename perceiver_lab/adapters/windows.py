@@ -41,7 +41,7 @@ class WindowInput(nnx.Module):
         """
         if len(shape) != 4 or shape[0] != 2 or shape[1] % 2 or shape[2] % 2 or size % 2 == 0:
             raise ValueError(
-                f"shape={tuple(shape)}, size={size}: give (2, height, width, colours) with even sides, and an odd size: "
+                f"shape={tuple(shape)}, size={size}: give (2, height, width, colours), sides even, and an odd size: "
                 "a window has a pixel in its middle."
             )
         self.shape, self.size = tuple(shape), size
