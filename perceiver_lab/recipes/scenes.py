@@ -1,0 +1,134 @@
+"""Scenes of coloured shapes, asked for four things at once: a Perceiver IO with a query per question.
+
+    record   {"image": (48, 48, 3), "kinds": (48, 48), "label": (), "count": ()}     datasets.load("scenes", "train")[i]
+    batch    {..., "cells": (32, 288)}, in training: the pixels that are asked for   next(RECIPE.train_batches("lab"))
+    inputs   (B, 2304, 69): every pixel with Fourier features of its place
+    latents  (B, 32, 96): read once, thought about
+    queries  class, count: one learned query each; colour, kind: the Fourier features of any point, 288 of 2,304 pixels
+             in training
+    outputs  {"class": (B, 4), "colour": (B, O, 3), "count": (B, 3), "kind": (B, O, 5)}
+
+`scenes_perceiver_io` is trained to its end. The others are there to be compared with each other, after fewer steps:
+`scenes_eighth` is the same again, `scenes_all_queries` is asked at all 2,304 pixels in every step, and those that end
+in the name of a task are asked only that.
+
+    perceiver-lab train scenes_perceiver_io --mode full
+"""
+
+from flax import nnx
+
+from perceiver_lab.adapters import (
+    Conv1x1,
+    GridInput,
+    LinearOutput,
+    MultimodalOutput,
+    MultimodalQueries,
+    PositionQueries,
+)
+from perceiver_lab.datasets import sample_cells, to_float, turn_and_mirror
+from perceiver_lab.datasets.scenes import SIDE
+from perceiver_lab.layers import FourierPositions, LearnedPositions
+from perceiver_lab.models import Decoder, PerceiverConfig, PerceiverIO
+from perceiver_lab.recipes.base import Budget, Data, Recipe
+from perceiver_lab.recipes.scenes_measure import measure_scenes
+from perceiver_lab.recipes.scenes_tasks import OUTPUTS, POINT_TASKS, predict, scenes_loss
+from perceiver_lab.training import OptimizerConfig
+
+AN_EIGHTH = SIDE * SIDE // 8
+
+
+def fourier(num_bands: int) -> FourierPositions:
+    """Features of 1, 2, ..., num_bands half-waves over the image: coarser than the pixels, so that learning starts."""
+    return FourierPositions((SIDE, SIDE), num_bands=num_bands, max_resolution=(2 * num_bands,) * 2)
+
+
+def build(recipe: Recipe, rngs: nnx.Rngs) -> PerceiverIO:
+    """One encoder, one decoder; a task is a group of queries and a linear layer."""
+    options, channels = recipe.options, recipe.model.latent_channels
+    groups = {}
+    for task in options["tasks"]:
+        if task in POINT_TASKS:
+            positions = fourier(options["num_bands"])
+        else:
+            positions = LearnedPositions((1,), channels, rngs=rngs)
+        groups[task] = PositionQueries(positions)
+    # Queries are as wide whatever the tasks, so that models of one task are of the same size as that of all.
+    padding = channels + 2 - max(group.num_channels for group in groups.values())
+    queries = MultimodalQueries(groups, min_padding_size=padding, rngs=rngs)
+    decoder = Decoder(
+        queries,
+        channels,
+        output_channels=None,
+        num_heads=options["decoder_heads"],
+        qk_channels=channels,
+        widening_factor=options["decoder_widening"],
+        use_query_residual=True,
+        rngs=rngs,
+    )
+    parts = {
+        task: LinearOutput(queries.num_channels, OUTPUTS[task], only_query=task not in POINT_TASKS, rngs=rngs)
+        for task in options["tasks"]
+    }
+    # Three colour channels beside 50 of position would hardly be heard after the first norm.
+    colours = Conv1x1((SIDE, SIDE, 3), channels=options["colour_channels"], rngs=rngs)
+    return PerceiverIO(
+        recipe.model,
+        input_adapter=GridInput(colours, fourier(options["num_bands"])),
+        decoder=decoder,
+        output_adapter=MultimodalOutput(parts),
+        rngs=rngs,
+    )
+
+
+def recipe(name, summary, *, tasks=tuple(OUTPUTS), cells=AN_EIGHTH, steps=3000, headline):
+    """The same sizes for all, so that they can be compared."""
+    asked = () if cells is None else (sample_cells(cells),)
+    return Recipe(
+        name=name,
+        summary=summary,
+        build=build,
+        model=PerceiverConfig(
+            num_latents=32,
+            latent_channels=96,
+            num_self_attends_per_block=4,
+            num_cross_heads=4,
+            num_self_heads=4,
+            qk_channels=96,
+        ),
+        options={
+            "tasks": tasks,
+            "num_bands": 12,
+            "colour_channels": 32,
+            "decoder_heads": 4,
+            "decoder_widening": 1,
+        },
+        data=Data(name="scenes", train_transforms=(turn_and_mirror, *asked, to_float)),
+        optimizer=OptimizerConfig(learning_rate=2e-3, warmup_steps=100, schedule="warmup_cosine", weight_decay=0.02),
+        budgets={
+            "ci": Budget(steps=4, batch_size=8, train_part="[:64]", test_part="[:20]", test_batch_size=20),
+            "lab": Budget(steps=200, batch_size=16, train_part="[:2000]", test_part="[:100]", test_batch_size=50),
+            "full": Budget(steps=steps, batch_size=16, test_batch_size=50, evaluate_every=1000),
+        },
+        numerics=1,
+        loss=scenes_loss,
+        predict=predict,
+        reads=("image",),
+        measure=measure_scenes,
+        headline=headline,
+    )
+
+
+RECIPES = (
+    recipe(
+        "scenes_perceiver_io",
+        "32 latents asked for class, count, colour and kind, at an eighth of the pixels",
+        steps=20000,
+        headline="mask_iou",
+    ),
+    recipe("scenes_eighth", "the same for fewer steps, as those that follow", headline="mask_iou"),
+    recipe("scenes_all_queries", "asked at every pixel in every step", cells=None, headline="mask_iou"),
+    recipe("scenes_class", "asked only for the kind of the largest shape", tasks=("class",), headline="class_accuracy"),
+    recipe("scenes_count", "asked only for the number of shapes", tasks=("count",), headline="count_accuracy"),
+    recipe("scenes_colour", "asked only for colours at points", tasks=("colour",), headline="colour_psnr"),
+    recipe("scenes_kind", "asked only for what is at a point", tasks=("kind",), headline="mask_iou"),
+)
