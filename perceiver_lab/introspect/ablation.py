@@ -55,8 +55,9 @@ class FirstRead:
         self._state = jax.tree.map(jnp.copy, state)
         read, self._finish = _programs(graphdef)
         inputs, self._latents = read(self._state, x, positions, mask)
-        # Where the inputs are not read again they need not be kept.
-        self._inputs, self._mask = (None, None) if model.config.num_reads == 1 else (inputs, mask)
+        # Where the inputs are neither read again nor asked with, they need not be kept.
+        asked_with = hasattr(model, "decoder") and model.decoder.queries.needs_inputs
+        self._inputs, self._mask = (inputs, mask) if model.config.num_reads > 1 or asked_with else (None, None)
         self.shape = self._latents.shape[:2]
 
     def __call__(
@@ -124,6 +125,7 @@ def _programs(graphdef):
     def finish(state, inputs, latents, mask, latent_mask):
         model = nnx.merge(graphdef, state)
         latents = model.encoder.process(latents, inputs, mask=mask, latent_mask=latent_mask)
-        return model.decode(latents, latent_mask=latent_mask)
+        asked_with = {"inputs": inputs} if hasattr(model, "decoder") and model.decoder.queries.needs_inputs else {}
+        return model.decode(latents, latent_mask=latent_mask, **asked_with)
 
     return read, finish

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from perceiver_lab.adapters import PositionQueries
+from perceiver_lab.adapters import InputQueries, PositionQueries
 from perceiver_lab.introspect import FirstRead, ablate, cost
 from perceiver_lab.layers import LearnedPositions
 from perceiver_lab.models import Decoder, PerceiverIO
@@ -80,6 +80,16 @@ def test_a_decoder_does_not_read_latents_that_are_off(make, images):
     assert found.ablated.shape == (5, 2, 6, 2)
     latent_mask = jnp.ones((2, 5), bool).at[:, 3].set(False)
     np.testing.assert_allclose(found.ablated[3], run(model, images, latent_mask=latent_mask), atol=1e-5)
+
+
+def test_inputs_that_are_the_queries_are_kept(make, images):
+    perceiver = make()
+    inputs = perceiver.input_adapter
+    decoder = Decoder(InputQueries(inputs.num_channels), 8, output_channels=2, rngs=nnx.Rngs(1))
+    model = PerceiverIO(perceiver.config, input_adapter=inputs, decoder=decoder, rngs=nnx.Rngs(2))
+    latent_mask = jnp.ones((2, 5), bool).at[:, 3].set(False)
+    expected = run(model, images, latent_mask=latent_mask)
+    np.testing.assert_allclose(ablate(model, images).ablated[3], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
