@@ -127,7 +127,10 @@ def _(module: adapters.MultimodalInput, path):
 
 
 def _numbered_through(names):
-    return [numbered(name, names[:number].count(name)) for number, name in enumerate(names)]
+    """Names that come again get numbers, in the first part of their path: that is the module that is made again."""
+    counts = [names[:number].count(name) for number, name in enumerate(names)]
+    parts = [name.partition("/") for name in names]
+    return ["".join((numbered(first, count), *rest)) for (first, *rest), count in zip(parts, counts, strict=True)]
 
 
 @named.register

@@ -13,11 +13,18 @@ from perceiver_lab import presets
 from perceiver_lab.adapters import (
     ClassOutput,
     Convolutions,
+    ConvOutput,
+    EntityInput,
+    FlowOutput,
     GridInput,
+    GridOutput,
     ImageInput,
+    InputQueries,
     MultimodalInput,
+    MultimodalQueries,
     OneHotInput,
     OnlyQuery,
+    PatchesOutput,
     PositionQueries,
 )
 from perceiver_lab.convert import haiku_shapes, load_haiku, to_haiku
@@ -118,6 +125,49 @@ def test_modalities_of_one_kind_are_numbered():
     assert "image_preprocessor/~/conv2_d_downsample/~/conv/w" in names
     assert "image_preprocessor_1/~/conv2_d_downsample/~/conv/w" in names
     assert names["multimodal_preprocessor/left_mask_token/pos_embs"] == (1, adapter.num_channels)
+
+
+def test_decoders_are_named_by_what_they_decode():
+    rngs = nnx.Rngs(0)
+    config = PerceiverConfig(num_latents=3, latent_channels=8, num_self_attends_per_block=1)
+    inputs = ImageInput((4, 4, 1), num_bands=1)
+
+    def names(queries, output):
+        decoder = Decoder(queries, 8, output_channels=2, rngs=rngs)
+        model = PerceiverIO(config, input_adapter=inputs, decoder=decoder, output_adapter=output, rngs=rngs)
+        return {name.partition("/")[0] for name in haiku_shapes(model)} - {"perceiver_encoder"}
+
+    frames = PositionQueries(FourierPositions((2, 4, 4), num_bands=1))
+    assert names(frames, GridOutput((2, 4, 4))) == {"basic_video_autoencoding_decoder"}
+    assert names(frames, PatchesOutput((2, 4, 4), factor=1)) == {"basic_decoder"}
+    assert names(InputQueries(inputs.num_channels), FlowOutput((4, 4))) == {"flow_decoder"}
+    upsampled = ConvOutput(2, 3, grid=(2, 4, 4), space=1, time=2, rngs=rngs)
+    assert names(frames, upsampled) == {"basic_decoder", "image_postprocessor"}
+    assert haiku_shapes(upsampled)["image_postprocessor/~/conv3_d_upsample/conv3d_transpose_1/w"] == (4, 4, 4, 3, 6)
+
+
+def test_groups_of_queries_are_named_by_their_own_decoders():
+    rngs = nnx.Rngs(0)
+
+    def table(*shape):
+        return PositionQueries(LearnedPositions(shape, 3, rngs=rngs))
+
+    groups = {"a": table(1), "b": table(1), "c": table(2, 2, 2), "d": table(5), "e": InputQueries(4)}
+    names = haiku_shapes(Decoder(MultimodalQueries(groups, rngs=rngs), 8, output_channels=2, rngs=rngs))
+    tables = [name for name in names if name.endswith("trainable_position_encoding/pos_embs")]
+    assert [name.removesuffix("/~/trainable_position_encoding/pos_embs") for name in tables] == [
+        "classification_decoder/~/basic_decoder",
+        "classification_decoder_1/~/basic_decoder",
+        "basic_video_autoencoding_decoder/~/basic_decoder",
+        "basic_decoder",
+    ]
+    assert names["multimodal_decoder/~decoder_query/e_padding/pos_embs"] == (1, 2)
+    assert names["multimodal_decoder/~/basic_decoder/output/w"] == (6, 2)
+
+
+def test_what_the_release_does_not_have_is_refused():
+    with pytest.raises(ValueError, match="no names for a EntityInput"):
+        haiku_shapes(EntityInput(3, 4, rngs=nnx.Rngs(0)))
 
 
 def test_nested_mappings_as_haiku_has_them():
