@@ -1,6 +1,7 @@
 """Figures: arrays in, a figure with alt text out. All come from `figure`, and show themselves at the end of a cell."""
 
 from perceiver_lab.figures.diagrams import cross_attention_shapes, perceiver_diagram
+from perceiver_lab.figures.flow import flow_grid, flow_to_rgb, wheel_rgb
 from perceiver_lab.figures.images import attention_on_image, image_grid, map_grid, overlay, to_rgb
 from perceiver_lab.figures.results import accuracy_bars, confusion, loss_curve, wilson_interval
 from perceiver_lab.figures.signals import fourier_bands, spectrum
@@ -30,6 +31,8 @@ __all__ = [
     "confusion",
     "cross_attention_shapes",
     "figure",
+    "flow_grid",
+    "flow_to_rgb",
     "fourier_bands",
     "image_grid",
     "image_html",
@@ -42,5 +45,6 @@ __all__ = [
     "spectrum",
     "style",
     "to_rgb",
+    "wheel_rgb",
     "wilson_interval",
 ]
