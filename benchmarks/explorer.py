@@ -1,11 +1,13 @@
-"""How fast the attention explorer answers at 512 latents x 50,176 inputs: python benchmarks/explorer.py
+"""How fast the explorers answer: python benchmarks/explorer.py
 
-Three classes: what the browser does alone (16 ms), what needs the latents only (100 ms), what reads all inputs again
-(1 s). Python's answers are timed as the front end asks for them, without the way to the browser; the browser's own work
-in Chromium on a saved page with maps of 224 x 224, from an input event until the page is drawn and described.
+The attention explorer at 512 latents x 50,176 inputs, the query playground at 48 x 48 pixels and windows of 64 x 64
+queries. Three classes: what the browser does alone (16 ms), what needs the latents only (100 ms), what reads all inputs
+again (1 s). Python's answers are timed as the front end asks for them, without the way to the browser; the browser's
+own work in Chromium on a saved page (with maps of 224 x 224), from an input event until all is drawn and described.
 """
 
 import argparse
+import contextlib
 import json
 import statistics
 import sys
@@ -17,9 +19,18 @@ import jax
 import numpy as np
 from flax import nnx
 
-from perceiver_lab.adapters import ClassOutput, ImageInput
-from perceiver_lab.explorers import AttentionExplorer
-from perceiver_lab.models.perceiver import Perceiver, PerceiverConfig
+from perceiver_lab.adapters import (
+    ClassOutput,
+    ImageInput,
+    LinearOutput,
+    MultimodalOutput,
+    MultimodalQueries,
+    PositionQueries,
+)
+from perceiver_lab.explorers import AttentionExplorer, QueryPlayground, Task
+from perceiver_lab.explorers.playground_model import KEPT_EXAMPLES
+from perceiver_lab.layers import FourierPositions, LearnedPositions
+from perceiver_lab.models import Decoder, Perceiver, PerceiverConfig, PerceiverIO
 from perceiver_lab.recipes.fingerprints import versions
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
@@ -27,6 +38,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 RESULTS = Path(__file__).parent / "results" / "explorer.json"
 LIMITS = {"browser": 16, "latents": 100, "read": 1000}  # milliseconds
 SIDE = 224
+SCENE = 48  # pixels along each side of the playground's pictures
+TASKS = (
+    Task(name="class", kind="classes", classes=("circle", "square", "triangle", "star"), at_point=False),
+    Task(name="colour", kind="colour"),
+    Task(name="count", kind="classes", classes=("1", "2", "3"), at_point=False),
+    Task(name="mask", kind="probability"),
+)
 
 DRAG = """async ([selector, values]) => {
   const target = document.querySelector(selector), times = [];
@@ -39,7 +57,7 @@ DRAG = """async ([selector, values]) => {
     const began = performance.now();
     if (target.tagName === "CANVAS") {
       const box = target.getBoundingClientRect();
-      const place = { clientX: box.left + x * box.width, clientY: box.top + y * box.height };
+      const place = { clientX: box.left + x * box.width, clientY: box.top + y * box.height, buttons: 1 };
       target.dispatchEvent(new PointerEvent("pointermove", place));
     } else {
       target.value = x;
@@ -63,6 +81,78 @@ def make_explorer(num_latents):
     model = Perceiver(config, input_adapter=adapter, output_adapter=ClassOutput(64, 10, rngs=rngs), rngs=rngs)
     images = np.random.default_rng(0).integers(0, 256, (8, SIDE, SIDE, 3), dtype=np.uint8)
     return AttentionExplorer.from_model(model, images)
+
+
+def make_playground():
+    """An untrained Perceiver IO with four tasks, of the sizes of `scenes_perceiver_io`, on random pictures."""
+    rngs, channels = nnx.Rngs(0), 96
+    groups = {
+        task.name: PositionQueries(
+            FourierPositions((SCENE, SCENE), num_bands=12)
+            if task.at_point
+            else LearnedPositions((1,), channels, rngs=rngs)
+        )
+        for task in TASKS
+    }
+    queries = MultimodalQueries(groups, rngs=rngs)
+    widths = {"class": 4, "colour": 3, "count": 3, "mask": 1}
+    parts = {name: LinearOutput(queries.num_channels, width, rngs=rngs) for name, width in widths.items()}
+    config = PerceiverConfig(
+        num_latents=32, latent_channels=channels, num_self_attends_per_block=4, num_cross_heads=1, num_self_heads=4
+    )
+    model = PerceiverIO(
+        config,
+        input_adapter=ImageInput((SCENE, SCENE, 3), num_bands=12),
+        decoder=Decoder(queries, channels, output_channels=None, num_heads=4, use_query_residual=True, rngs=rngs),
+        output_adapter=MultimodalOutput(parts),
+        rngs=rngs,
+    )
+    count = 2 * KEPT_EXAMPLES  # going round through them reads each anew
+    images = np.random.default_rng(0).integers(0, 256, (count, SCENE, SCENE, 3), dtype=np.uint8)
+    return QueryPlayground(model, images, TASKS)
+
+
+def playground_times(playground, repeats):
+    """Answers by class: a point, a window and a blend need the latents; another picture is read first."""
+    rng = np.random.default_rng(3)
+    count, task = len(playground.facts["examples"]), ("colour", "mask")
+
+    def place():
+        return [float(v) for v in rng.uniform(0, SCENE - 1, 2)]
+
+    def point(example=0):
+        playground.answer({"what": "point", "example": example, "point": place()})
+
+    def window(example=0):
+        ask = {"what": "window", "task": str(rng.choice(task)), "center": place(), "zoom": 4}
+        playground.answer({**ask, "example": example})
+
+    def blend():
+        ask = {"what": "blend", "first": ["colour", *place()], "second": ["colour", *place()]}
+        playground.answer({**ask, "example": 0})
+
+    def picture(example):
+        point(example)
+        window(example)
+
+    found = {"latents": {}, "read": {}}
+    for call in (point, window, blend):
+        call()
+        found["latents"][call.__name__] = [milliseconds(call) for _ in range(repeats)]
+    found["read"]["picture"] = [milliseconds(lambda n=n: picture(n % count)) for n in range(1, 1 + repeats)]
+    return found
+
+
+def playground_browser_times(playground, repeats):
+    """Dragging the point over the picture and the blend's slider on a saved page."""
+    rng = np.random.default_rng(4)
+    points = [[float(x), float(y)] for x, y in rng.random((repeats, 2))]
+    slides = [[int(i), 0] for i in rng.integers(0, playground.facts["steps"], repeats)]
+    with opened(playground, examples=[0]) as page:
+        return {
+            "drag": page.evaluate(DRAG, ["canvas", points])[1:],
+            "way": page.evaluate(DRAG, [".pl-between input", slides])[1:],
+        }
 
 
 def milliseconds(call):
@@ -101,46 +191,79 @@ def python_times(explorer, repeats):
     return found
 
 
-def browser_times(explorer, repeats):
-    """Hovering over pixels and dragging the latent's slider on a saved page whose maps keep every pixel."""
+@contextlib.contextmanager
+def opened(explorer, **reduction):
+    """The explorer's saved page in Chromium, complete."""
     from playwright.sync_api import sync_playwright
 
     import lab_server
 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        path = explorer.export_html(Path(folder) / "page.html", examples=[0], layers=["read 0"], latents=32, side=SIDE)
+        path = explorer.export_html(Path(folder) / "page.html", **reduction)
         browser = playwright.chromium.launch(
             executable_path=lab_server.find_chromium(), args=list(lab_server.CHROMIUM_FLAGS)
         )
         page = browser.new_page()
         page.goto(path.as_uri())
         page.wait_for_function("() => document.querySelector('[role=status]')?.textContent")
-        rng = np.random.default_rng(2)
-        points = [[float(x), float(y)] for x, y in rng.random((repeats, 2))]
-        slides = [[int(i), 0] for i in rng.integers(0, 32, repeats)]
-        found = {
+        yield page
+        browser.close()
+
+
+def browser_times(explorer, repeats):
+    """Hovering over pixels and dragging the latent's slider on a saved page whose maps keep every pixel."""
+    rng = np.random.default_rng(2)
+    points = [[float(x), float(y)] for x, y in rng.random((repeats, 2))]
+    slides = [[int(i), 0] for i in rng.integers(0, 32, repeats)]
+    with opened(explorer, examples=[0], layers=["read 0"], latents=32, side=SIDE) as page:
+        return {
             "hover": page.evaluate(DRAG, ["canvas", points])[1:],
             "latent": page.evaluate(DRAG, ["input[type=range]", slides])[1:],
         }
-        browser.close()
+
+
+def measure_attention(options):
+    """Sizes and times of the attention explorer."""
+    repeats, num_latents = options.repeats, options.latents
+    explorer = make_explorer(num_latents)
+    times = python_times(explorer, repeats) | {"browser": browser_times(explorer, repeats)}
+    return {"num_latents": num_latents, "num_inputs": SIDE**2, "repeats": repeats, "milliseconds": summary(times)}
+
+
+def measure_playground(options):
+    """Sizes and times of the query playground."""
+    repeats, playground = options.repeats, make_playground()
+    times = playground_times(playground, repeats) | {"browser": playground_browser_times(playground, repeats)}
+    sizes = {"num_latents": 32, "num_inputs": SCENE**2, "num_queries": int(np.prod(playground.facts["window"]))}
+    return {**sizes, "repeats": repeats, "milliseconds": summary(times)}
+
+
+def summary(times):
+    """Median and worst of each, printed as well."""
+    found = {}
+    for kind, limit in LIMITS.items():
+        for name, values in times[kind].items():
+            median, worst = statistics.median(values), max(values)
+            found[name] = {"median": round(median, 2), "worst": round(worst, 2), "limit": limit}
+            print(f"{kind:8} {name:7} median {median:8.2f} ms, worst {worst:8.2f} ms, limit {limit} ms")
     return found
+
+
+EXPLORERS = {"attention": measure_attention, "playground": measure_playground}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--latents", type=int, default=512)
+    parser.add_argument("--explorers", nargs="+", choices=EXPLORERS, default=list(EXPLORERS))
+    parser.add_argument("--latents", type=int, default=512, help="of the attention explorer")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
-    explorer = make_explorer(options.latents)
-    times = python_times(explorer, options.repeats) | {"browser": browser_times(explorer, options.repeats)}
-    result = {"num_latents": options.latents, "num_inputs": SIDE**2, "repeats": options.repeats, "milliseconds": {}}
-    for kind, limit in LIMITS.items():
-        for name, values in times[kind].items():
-            median, worst = statistics.median(values), max(values)
-            result["milliseconds"][name] = {"median": round(median, 2), "worst": round(worst, 2), "limit": limit}
-            print(f"{kind:8} {name:7} median {median:8.2f} ms, worst {worst:8.2f} ms, limit {limit} ms")
-    result |= {"device": jax.devices()[0].device_kind, "versions": versions()}
+    # What is not measured now keeps its numbers; each entry says where and with what it was made.
+    result = json.loads(options.output.read_text()) if options.output.exists() else {}
+    for name in options.explorers:
+        made_with = {"device": jax.devices()[0].device_kind, "versions": versions()}
+        result[name] = EXPLORERS[name](options) | made_with
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(result, indent=1) + "\n")
 

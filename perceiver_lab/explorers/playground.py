@@ -81,6 +81,9 @@ class QueryPlayground(Explorer):
         self.answers = Answers(QueryModel(model, inputs, self.frames.shape[2:4], read), tasks, right, len(images))
         super().__init__(facts=self._facts(), **(self._defaults(state) | state))
         self.answer_first(self.asks())
+        for name, task in self.answers.tasks.items():
+            if task.at_point:  # compiled now: whoever chooses it later need not wait
+                self.answers.window(self.example, name, self.center, self.zoom)
 
     def _facts(self):
         tasks, shape = self.answers.tasks, self.answers.shape

@@ -138,7 +138,7 @@ class QueryModel:
         parts = []
         for start in range(0, len(queries), count):
             part = queries[start : start + count]
-            rows = self._many(self._state, self._kept(example)[1], _padded(part, count), group)
+            rows = self._many(self._state, self._kept(example)[1], _padded(part, count))[group]
             parts.append(np.asarray(rows)[0, : len(part)])
         return np.concatenate(parts)
 
@@ -171,7 +171,8 @@ def _programs(graphdef, read):
         given = None if positions is None else {group: positions}
         return queries.build_each(inputs, cells=nothing, positions=given)[group]
 
-    def readouts(model, decoded, names):
+    def readouts(model, decoded):
+        names = getattr(model.decoder.queries, "names", (None,))
         adapter, table = model.output_adapter, getattr(model.input_adapter, "embedding_table", None)
         if adapter is None:
             return dict.fromkeys(names, decoded)
@@ -184,12 +185,13 @@ def _programs(graphdef, read):
         model = nnx.merge(graphdef, state)
         with record_attention() as maps:
             decoded = model.decoder(latents, queries)
-        return readouts(model, decoded, getattr(model.decoder.queries, "names", (None,))), maps[-1].weights[0].mean(0)
+        return readouts(model, decoded), maps[-1].weights[0].mean(0)
 
-    @functools.partial(jax.jit, static_argnames="group")
-    def many(state, latents, queries, group):
+    @jax.jit
+    def many(state, latents, queries):
+        # Answers of all groups: another group then needs no other program.
         model = nnx.merge(graphdef, state)
-        return readouts(model, model.decoder(latents, queries), (group,))[group]
+        return readouts(model, model.decoder(latents, queries))
 
     return encode, build, few, many
 

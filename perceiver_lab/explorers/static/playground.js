@@ -20,6 +20,7 @@ function playgroundControls(model, { facts, change, choose, zoomTo }) {
   });
   frame.node.hidden = facts.frames < 2;
   const task = select({ label: "Question", value: model.get("task"), options: facts.tasks.map((name) => [name, name]), onchange: choose });
+  task.node.hidden = facts.tasks.length < 2;
   const zoom = slider({
     label: "Zoom", max: facts.zooms.length - 1, value: facts.zooms.indexOf(model.get("zoom")), text: (i) => `${facts.zooms[i]}\u00a0×`,
     oninput: (i) => zoomTo(facts.zooms[i]),
@@ -168,16 +169,17 @@ function playgroundParts(model, now, tools) {
   const sized = () => {
     const count = now.weights[0].length;
     const columns = looksColumns(count);
-    const side = columns > 8 ? 8 : 24;
+    const side = columns > 8 ? 8 : 20;
     looks.resize(columns * side, Math.ceil(count / columns) * side);
   };
   const fill = (text) => {
-    const [task, view, zoom] = [model.get("task"), model.get("view"), model.get("zoom")];
+    const [task, zoom] = [model.get("task"), model.get("zoom")];
+    const view = now.drawn ?? model.get("view");  // what is on the screen, while the next is on its way
     const at = facts.tasks.indexOf(task);
     controls.show();
     drawnTitle.textContent = facts.kinds[view].between ? `“${view}” asked at ${facts.window.join(" × ")} points` : `“${view}”, one answer for each cell`;
     plainTitle.textContent = zoom > 1 ? `The same ${boards.box().slice(2).map((v) => +v.toFixed(1)).join(" × ")} pixels, enlarged` : "The same pixels, enlarged";
-    plainNote.textContent = `Bilinear interpolation${zoom * VIEW_WIDTH >= 20 * width ? "; dots: middles of pixels" : ", no model"}.`;
+    plainNote.textContent = `Bilinear interpolation${zoom * VIEW_WIDTH >= DOTS * width ? "; dots: middles of pixels" : ", no model"}.`;
     if (now.tile) drawnNote.replaceChildren(...legendOf(facts.kinds[view], facts, now.scale));
     blend.show();
     pointTitle.textContent = facts.kinds[task].at_point || facts.tasks.length > 1 ? `Asked at ${placeText(model.get("point"))}` : "Asked";
@@ -188,7 +190,7 @@ function playgroundParts(model, now, tools) {
       detail.node.parentElement.hidden = !parts.length;
       const best = facts.kinds[task].kind === "colour" ? -1 : parts.reduce((top, part, i) => (part[1] > parts[top][1] ? i : top), 0);
       detail.set(parts.map(([name, value, said, mark], i) => ({ name, value, mark, text: said ?? chance(value), strong: i === best })));
-      looksTitle.textContent = `Latents that “${task}” looks at`;
+      looksTitle.textContent = "Latents it looks at";
       sized();
       looks.name(`Latents, brighter the more “${task}” looks at them.`);
     }
@@ -223,9 +225,9 @@ function playgroundUpdates(model, now, { facts, ask, busy, show, fail, where, bo
     }),
     window: update(async () => {
       const center = where.inner(model.get("center"), model.get("zoom"));
-      const { scale, buffers } = await busy(ask({ what: "window", example: example(), task: model.get("view"), center, zoom: model.get("zoom") }));
-      now.tile = await image(buffers[0]);
-      now.scale = scale;
+      const task = model.get("view");
+      const { scale, buffers } = await busy(ask({ what: "window", example: example(), task, center, zoom: model.get("zoom") }));
+      Object.assign(now, { tile: await image(buffers[0]), scale, drawn: task });
     }),
     blend: update(async () => {
       now.strips = (await busy(ask({ what: "blend", example: example(), first: model.get("first"), second: model.get("second") }))).strips;
@@ -236,7 +238,7 @@ function playgroundUpdates(model, now, { facts, ask, busy, show, fail, where, bo
 
 function render({ model, el }) {
   const facts = model.get("facts");
-  const now = { picture: null, pixels: null, enlarged: null, tile: null, scale: null, answers: null, weights: null, strips: null, touched: "point" };
+  const now = { picture: null, pixels: null, enlarged: null, tile: null, scale: null, drawn: null, answers: null, weights: null, strips: null, touched: "point" };
   const where = geometry(facts);
   const page = mount(el, "playground", "Query playground", () => parts.paint());
   const words = readout();

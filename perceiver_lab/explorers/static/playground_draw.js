@@ -1,7 +1,8 @@
 // QueryPlayground, first part: places on the picture, the pictures themselves, and what they say in words.
 
-const VIEW_WIDTH = 272;
+const VIEW_WIDTH = 256;  // of each of three pictures, which a notebook's cell then has room for
 const STRIP = [400, 22];
+const DOTS = 32;  // screen pixels between the picture's pixels from which on dots mark their middles
 const GRAIN = 64;  // points lie on 64ths of a pixel
 
 /** Places of a picture of height x width pixels: rows and columns, whole at the middles of pixels. */
@@ -137,7 +138,7 @@ function paintWindow(context, width, height, { tile, box, point }) {
   if (tile) context.drawImage(tile, 0, 0, width, height);
   const [top, left, tall, wide] = box;
   const [sy, sx] = [height / tall, width / wide];
-  if (Math.min(sx, sy) >= 20) {
+  if (Math.min(sx, sy) >= DOTS) {
     for (let row = Math.ceil(top); row < top + tall; row++) {
       for (let column = Math.ceil(left); column < left + wide; column++) {
         context.beginPath();
@@ -202,7 +203,8 @@ function endText(model, name) {
 /** All that is shown, in sentences, the part that was touched last first. */
 function describePlayground(model, now, where) {
   const facts = model.get("facts");
-  const [point, view, zoom, task] = ["point", "view", "zoom", "task"].map((name) => model.get(name));
+  const [point, zoom, task] = ["point", "zoom", "task"].map((name) => model.get(name));
+  const view = now.drawn ?? model.get("view");
   const parts = {};
   if (now.answers) {
     const between = where.isBetween(point, view) ? " (between the pixels)" : "";
