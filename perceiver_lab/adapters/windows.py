@@ -51,13 +51,13 @@ class WindowInput(nnx.Module):
         self.positions = FourierPositions(self.grid, num_bands=num_bands)
         self.num_channels = channels + self.positions.num_channels
 
-    def features(self, x: Float[Array, "b t h w c"], *, train: bool = False) -> Float[Array, "b m c"]:
+    def features(self, x: Float[Array, "b t h w colours"], *, train: bool = False) -> Float[Array, "b m c"]:
         """The features of all pixels, without positions."""
         return self._features(x, jnp.arange(self.grid[0] * self.grid[1]))
 
     def __call__(
         self,
-        x: Float[Array, "b t h w c"],
+        x: Float[Array, "b t h w colours"],
         *,
         cells: Int[Array, "*b k"] | None = None,
         positions: None = None,
@@ -104,7 +104,7 @@ class WindowInput(nnx.Module):
         """(B, 2, h, w) and places (B, K) -> (B, K, 2 * size * size); zeros, the mean, beyond the border."""
         radius = self.size // 2
         padded = jnp.pad(frames, ((0, 0), (0, 0), (radius, radius), (radius, radius)))
-        down, right = np.divmod(np.arange(self.size**2), self.size)
+        down, right = np.divmod(np.arange(self.size**2)[None], self.size)
         windows = jax.vmap(lambda one, i, j: one[:, i[:, None] + down, j[:, None] + right])(padded, rows, columns)
         return windows.swapaxes(1, 2).reshape(*rows.shape, -1)
 

@@ -16,6 +16,7 @@ pixel need not learn about itself from the latents.
     perceiver-lab train flow_perceiver_io --mode full        perceiver-lab evaluate flow_perceiver_io
 """
 
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
@@ -63,7 +64,7 @@ class FlowPerceiver(PerceiverIO):
         Returns:
           (B, K, 2), or of all pixels (B, H, W, 2): to the right and down, pixels.
         """
-        inputs = self.input_adapter(frames, cells=np.array(self.read_cells))
+        inputs = self.input_adapter(frames, cells=jnp.array(self.read_cells))
         latents = self.encode(inputs, train=train, rngs=rngs)
         flow = self.decode(latents, queries=self.input_adapter(frames, cells=cells))
         return flow if cells is not None else flow.reshape(len(frames), *self.input_adapter.grid, 2)
