@@ -10,8 +10,8 @@ from jaxtyping import Num
 from perceiver_lab.explorers.base import Answer, Explorer, colour_table, front_end, png_bytes
 from perceiver_lab.explorers.playground_answers import STEPS, Answers
 from perceiver_lab.explorers.playground_model import QueryModel, Read
-from perceiver_lab.explorers.playground_tasks import Task, flow_colours, hexadecimal, palette
-from perceiver_lab.figures import DescribedFigure, to_rgb
+from perceiver_lab.explorers.playground_tasks import Task, hexadecimal, palette
+from perceiver_lab.figures import DescribedFigure, to_rgb, wheel_rgb
 
 ZOOMS = (1, 2, 4, 8, 16)
 LEAST_PIXELS = 3  # along each side of a window
@@ -234,9 +234,4 @@ def _wheel():
     """The colours of a flow around a point, as the text of a PNG's URL."""
     import base64
 
-    axis = np.linspace(-1, 1, WHEEL)
-    y, x = np.meshgrid(axis, axis, indexing="ij")
-    colours = flow_colours(np.stack([x, y], axis=-1).reshape(-1, 2), 1.0).reshape(WHEEL, WHEEL, 3)
-    colours[np.hypot(x, y) > 1] = 1.0
-    png = png_bytes(np.rint(colours * 255).astype(np.uint8))
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    return f"data:image/png;base64,{base64.b64encode(png_bytes(wheel_rgb(WHEEL))).decode()}"

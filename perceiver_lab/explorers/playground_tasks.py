@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from jaxtyping import Float, Num, UInt8
 
-from perceiver_lab.figures import COLOURS, SEQUENTIAL
+from perceiver_lab.figures import COLOURS, SEQUENTIAL, flow_to_rgb
 
 KINDS = ("classes", "probability", "colour", "flow")
 CHANNELS = ("red", "green", "blue")
@@ -82,8 +82,10 @@ class Task:
         """A colour for each answer.
 
         Classes have Okabe and Ito's colours, the greyer the less sure; a probability is on cividis; a colour is itself;
-        a flow has its direction as hue and its speed as strength, full at `scale` pixels.
+        a flow has Middlebury's, full at `scale` pixels (see `figures.flow_to_rgb`).
         """
+        if self.kind == "flow":
+            return flow_to_rgb(values[None], longest=scale)[0]
         if self.kind == "probability":
             levels = np.rint(values[:, 1] * 255).astype(int)
             rgb = matplotlib.colormaps[SEQUENTIAL](levels)[:, :3]
@@ -92,7 +94,7 @@ class Task:
             sure = ((values.max(axis=1) - even) / (1 - even))[:, None]
             rgb = sure * palette(values.shape[1])[best] + (1 - sure) * UNSURE
         else:
-            rgb = values if self.kind == "colour" else flow_colours(values, scale)
+            rgb = values
         return np.rint(rgb * 255).astype(np.uint8)
 
     def say(self, value: Float[np.ndarray, " v"]) -> str:
@@ -127,13 +129,6 @@ def palette(count: int) -> Float[np.ndarray, "count 3"]:
     if count <= len(COLOURS):
         return np.array([matplotlib.colors.to_rgb(colour) for colour in COLOURS[:count]])
     return matplotlib.colormaps["turbo"](np.linspace(0, 1, count))[:, :3]
-
-
-def flow_colours(flow: Float[np.ndarray, "o 2"], scale: float) -> Float[np.ndarray, "o 3"]:
-    """Direction as hue (right is red), speed as strength: white stands still, full colour moves `scale` pixels."""
-    hue = np.arctan2(flow[:, 1], flow[:, 0]) / (2 * np.pi) % 1
-    strength = np.clip(np.hypot(flow[:, 0], flow[:, 1]) / max(scale, 1e-6), 0, 1)
-    return matplotlib.colors.hsv_to_rgb(np.stack([hue, strength, np.ones_like(hue)], axis=-1))
 
 
 def hexadecimal(colours: UInt8[np.ndarray, "o 3"]) -> list[str]:

@@ -32,8 +32,11 @@ TASKS = (
 def make_model():
     """A Perceiver IO that is asked for a class, and for colour and mask at points."""
     rngs = nnx.Rngs(0)
-    point = PositionQueries(FourierPositions((SIDE, SIDE), num_bands=3))
-    groups = {"class": PositionQueries(LearnedPositions((1,), 16, rngs=rngs)), "colour": point, "mask": point}
+    groups = {
+        "class": PositionQueries(LearnedPositions((1,), 16, rngs=rngs)),
+        "colour": PositionQueries(FourierPositions((SIDE, SIDE), num_bands=3)),
+        "mask": PositionQueries(FourierPositions((SIDE, SIDE), num_bands=3)),
+    }
     queries = MultimodalQueries(groups, rngs=rngs)
     decoder = Decoder(queries, 16, output_channels=None, num_heads=2, use_query_residual=True, rngs=rngs)
     parts = {
