@@ -17,6 +17,7 @@ from perceiver_lab.adapters.outputs import (
 )
 from perceiver_lab.adapters.queries import InputQueries, PositionQueries
 from perceiver_lab.adapters.sequences import ByteInput, EntityInput
+from perceiver_lab.adapters.windows import WindowInput
 
 __all__ = [
     "AudioOutput",
@@ -48,5 +49,6 @@ __all__ = [
     "PointInput",
     "PositionQueries",
     "QueryOutput",
+    "WindowInput",
     "multimodal_adapters",
 ]

@@ -5,7 +5,10 @@ resumable stream of batches, changed on the way by what is in `transforms`.
 """
 
 from perceiver_lab.datasets.dense import sample_cells, turn_and_mirror
+from perceiver_lab.datasets.flow import mirror_pair, sample_flow, scale_pair
+from perceiver_lab.datasets.flow_files import flying_chairs, read_flo, sintel, write_flo
 from perceiver_lab.datasets.loading import arrays, content_sha256, data_hash, load, names
+from perceiver_lab.datasets.motorcycle import motorcycle
 from perceiver_lab.datasets.paths import cache_root, data_root
 from perceiver_lab.datasets.pipeline import pipeline
 from perceiver_lab.datasets.transforms import (
@@ -27,17 +30,25 @@ __all__ = [
     "content_sha256",
     "data_hash",
     "data_root",
+    "flying_chairs",
     "jitter_positions",
     "load",
+    "mirror_pair",
+    "motorcycle",
     "names",
     "permute_pixels",
     "pipeline",
     "pixel_positions",
     "random_crop",
     "random_shift",
+    "read_flo",
     "sample_cells",
+    "sample_flow",
     "sample_pixels",
+    "scale_pair",
+    "sintel",
     "standardise",
     "to_float",
     "turn_and_mirror",
+    "write_flo",
 ]

@@ -132,7 +132,7 @@ def mnist_digits(part: str) -> tuple[UInt8[np.ndarray, "n 28 28"], Int[np.ndarra
     if part not in ("train", "test"):
         raise ValueError(f"part must be 'train' or 'test', got {part!r}.")
     labels = np.frombuffer(read_shipped(f"mnist_{part}.labels"), np.uint8).astype(np.int64)
-    sheet = _decode(read_shipped(f"mnist_{part}.png"), "L")
+    sheet = decode_image(read_shipped(f"mnist_{part}.png"), "L")
     # A contact sheet: tiles of 28 x 28 in rows, read like a page.
     rows, columns = sheet.shape[0] // 28, sheet.shape[1] // 28
     tiles = sheet.reshape(rows, 28, columns, 28).swapaxes(1, 2).reshape(-1, 28, 28)
@@ -168,9 +168,26 @@ def photos() -> list[UInt8[np.ndarray, "_ _ 3"]]:
     """
     pictures = []
     for photo in PHOTO_FILES:
-        path = _package_file(photo.package, photo.path)
-        pictures.append(_decode(_read_checked(path, photo.sha256, f"Reinstall {_PROJECTS[photo.package]}"), "RGB"))
+        pictures.append(decode_image(read_packaged(photo.package, photo.path, photo.sha256), "RGB"))
     return pictures
+
+
+def read_packaged(package: str, path: str, sha256: str) -> bytes:
+    """The bytes of a file inside the installed scikit-learn ("sklearn") or scikit-image ("skimage").
+
+    Raises:
+      FileNotFoundError: the package is not installed, or lacks the file.
+      ValueError: the file holds other data.
+    """
+    return _read_checked(_package_file(package, path), sha256, f"Reinstall {_PROJECTS[package]}")
+
+
+def decode_image(content: bytes, mode: str) -> np.ndarray:
+    """The pixels of an image file in one of Pillow's modes, uint8."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image.convert(mode))
 
 
 _PROJECTS = {"sklearn": "scikit-learn", "skimage": "scikit-image"}
@@ -201,10 +218,3 @@ def _check(content, path, sha256, remedy):
             f"{path} is not the file that the lab was made with: its sha256 is {found[:16]}..., expected "
             f"{sha256[:16]}... It was changed, cut short, or comes from another version. {remedy}."
         )
-
-
-def _decode(content, mode):
-    from PIL import Image
-
-    with Image.open(io.BytesIO(content)) as image:
-        return np.asarray(image.convert(mode))

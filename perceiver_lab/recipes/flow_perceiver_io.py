@@ -21,9 +21,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from perceiver_lab.adapters import FlowOutput, InputQueries
-from perceiver_lab.adapters.windows import WindowInput
-from perceiver_lab.datasets.flow import mirror_pair, sample_flow, scale_pair
+from perceiver_lab.adapters import FlowOutput, InputQueries, WindowInput
+from perceiver_lab.datasets import mirror_pair, sample_flow, scale_pair
 from perceiver_lab.models.decoder import Decoder
 from perceiver_lab.models.perceiver import PerceiverConfig
 from perceiver_lab.models.perceiver_io import PerceiverIO
@@ -138,7 +137,7 @@ RECIPES = (
         ),
         budgets={
             "ci": Budget(steps=4, batch_size=4, train_part="[:16]", test_part="[:4]", test_batch_size=4),
-            "lab": Budget(steps=400, batch_size=16, train_part="[:1000]", test_part="[:100]", test_batch_size=20),
+            "lab": Budget(steps=600, batch_size=16, train_part="[:1000]", test_part="[:100]", test_batch_size=20),
             "full": Budget(steps=14000, batch_size=16, test_batch_size=20, evaluate_every=3500, log_every=20),
         },
         numerics=1,

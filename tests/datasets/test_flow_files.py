@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from perceiver_lab.datasets import pipeline
+from perceiver_lab.datasets import motorcycle, pipeline
 from perceiver_lab.datasets.flow_files import FlowPairs, flying_chairs, read_flo, sintel, write_flo
 
 RNG = np.random.default_rng(0)
@@ -152,3 +152,19 @@ def test_what_does_not_belong_together(chairs_folder):
         flying_chairs(chairs_folder)[0]
     with pytest.raises(IndexError):
         FlowPairs(())[0]
+
+
+def test_the_motorcycle():
+    """What the left view shows at p, the right view shows at p + flow[p]."""
+    pair = motorcycle()
+    first, second = pair["frames"].astype(float)
+    assert pair["frames"].shape == (2, 500, 741, 3)
+    known = np.isfinite(pair["flow"]).all(axis=-1)
+    assert 0.9 < known.mean() < 0.95
+    assert (pair["flow"][known][:, 1] == 0).all()
+    rows, columns = np.nonzero(known)
+    targets = np.rint(columns + pair["flow"][rows, columns, 0]).astype(int)
+    inside = targets >= 0
+    rows, columns, targets = rows[inside], columns[inside], targets[inside]
+    moved = np.abs(second[rows, targets] - first[rows, columns]).mean()
+    assert moved < 0.4 * np.abs(second[rows, columns] - first[rows, columns]).mean()

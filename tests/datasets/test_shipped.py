@@ -40,7 +40,7 @@ def test_mnist_digits(part, count):
 
 
 def test_a_tile_lies_where_the_sheet_is_read_like_a_page():
-    sheet = shipped._decode(shipped.read_shipped("mnist_train.png"), "L")
+    sheet = shipped.decode_image(shipped.read_shipped("mnist_train.png"), "L")
     columns = sheet.shape[1] // 28
     images, _ = shipped.mnist_digits("train")
     row, column = divmod(columns + 3, columns)
