@@ -467,7 +467,7 @@ for name, one in jittered.items():
 # Here is the honest sentence of this lesson, with 1,000 test digits behind it: **on digits as they are, a small
 # Perceiver loses to a small ConvNet**, and it needed far longer to get where it is. The ConvNet is given for free what
 # the Perceiver must learn from examples: that neighbouring pixels belong together, and that a stroke is a stroke
-# wherever it lies. (The ViT was stopped while it was still improving; do not read its number as a limit.)
+# wherever it lies. The ViT is given the patches, which is less, and it lies between the two.
 #
 # Now draw a random order of the 1,296 pixels, another one for each digit, and put the pixels into it. The coordinates
 # move along. As a *set* of pairs (pixel, position) nothing has changed; as a picture everything has.
@@ -603,10 +603,9 @@ figures.accuracy_bars(
 )  # fmt: skip
 
 # %% [markdown]
-# The Perceiver reads all 50,176 pixels of a picture, and gets there without a single convolution. Do not take the other
-# two bars for a race: the ConvNet was trained for minutes where the Perceiver had three quarters of an hour, and it was
-# still improving. And the linear classifier warns you that this task is not hard: the digits stand near the middle, all
-# of about one size. It is here for the size of the input.
+# The Perceiver reads all 50,176 pixels of a picture, and gets there without a single convolution. It does not win: the
+# ConvNet has a few more right, after less than half of the training time. And the linear classifier warns you that this
+# task is not hard: the digits stand near the middle, all of about one size. It is here for the size of the input.
 #
 # What is worth remembering is the training. Reading all pixels at each step would have meant 49 times as many rows, and
 # it was not necessary: the inputs are a set of (colour, position) rows, so any random part of them is a coarse picture of
