@@ -1,9 +1,10 @@
-"""`perceiver-lab`: recipes from a shell.
+"""`perceiver-lab`: recipes from a shell, and published weights.
 
     perceiver-lab list
     perceiver-lab train digits_perceiver --mode full --set model.num_latents=64 --resume
     perceiver-lab evaluate digits_perceiver
     perceiver-lab reproduce digits_perceiver
+    perceiver-lab convert imagenet.pystate imagenet.safetensors --preset imagenet_fourier_io
 
 Exit codes: 0 done; 1 the result is not what it should be; 2 the request cannot be met, and the message says why.
 """
@@ -64,6 +65,16 @@ def _parser():
     reproduce.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     reproduce.add_argument("--quiet", action="store_true", help="no progress bar")
     reproduce.set_defaults(command=_reproduce)
+
+    convert = commands.add_parser("convert", help="published weights to this library's form, or to Hugging Face's")
+    convert.add_argument("source", metavar="SOURCE", type=Path, help=".pickle, .pystate or .safetensors")
+    convert.add_argument("target", metavar="TARGET", type=Path, help="NAME.safetensors; a folder for huggingface")
+    convert.add_argument("--preset", required=True, metavar="NAME", help="the model whose weights they are")
+    convert.add_argument(
+        "--to", choices=("perceiver_lab", "huggingface"), default="perceiver_lab", help="form of TARGET"
+    )
+    convert.add_argument("--force", action="store_true", help="replace what is there")
+    convert.set_defaults(command=_convert)
     return parser
 
 
@@ -165,6 +176,18 @@ def _reproduce(options):
         f"outside the stored 95 % interval of {recipe.headline.replace('_', ' ')}, {low:.4g}-{high:.4g}: not reproduced"
     )
     return 1
+
+
+def _convert(options):
+    from perceiver_lab.convert.files import convert_file
+
+    path, about = convert_file(
+        options.source, options.target, preset=options.preset, to=options.to, force=options.force
+    )
+    print(f"{options.preset}: {about['parameters']:,} parameters from the {about['origin']}, written to {path}")
+    for difference in about.get("differences", ()):
+        print(f"note: {difference}")
+    return 0
 
 
 def _recipe(options):

@@ -35,7 +35,7 @@ def save_weights(path: str | os.PathLike, model: nnx.Module, about: dict[str, An
     from safetensors.numpy import save
 
     path = _checked_path(path)
-    arrays = {name: np.ascontiguousarray(leaf) for name, leaf in named_leaves(nnx.split(model)[1]).items()}
+    arrays = {name: np.asarray(leaf, order="C") for name, leaf in named_leaves(nnx.split(model)[1]).items()}
     bad = [name for name, array in arrays.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
     if bad:
         raise ValueError(f"These weights are not finite and were not saved: {shorten(bad)}. Train with a lower rate.")

@@ -4,11 +4,31 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from perceiver_lab.adapters import Conv1x1, Convolutions, GridInput, OnlyQuery, Pixels, PositionQueries
+from perceiver_lab.adapters import (
+    AudioOutput,
+    AudioPatches,
+    ByteInput,
+    ByteOutput,
+    Conv1x1,
+    Convolutions,
+    FlowOutput,
+    FlowPatches,
+    GridInput,
+    InputQueries,
+    LinearOutput,
+    Modality,
+    OneHotInput,
+    OnlyQuery,
+    Patches,
+    Pixels,
+    PositionQueries,
+    multimodal_adapters,
+)
 from perceiver_lab.layers import FourierPositions, LearnedPositions, ProjectedPositions
 from perceiver_lab.models import Decoder, PerceiverConfig, PerceiverIO
 from tests.convert.huggingface_weights import draw, sha256
@@ -37,9 +57,9 @@ def fixture(kind: str) -> Fixture:
     return Fixture(json.loads(str(held["config"])), arrays, inputs, outputs)
 
 
-def build(kind: str, config: dict, *, seed: int = 0) -> PerceiverIO:
+def build(kind: str, config: dict, *, seed: int = 0, rngs: nnx.Rngs | None = None) -> PerceiverIO:
     """Our model for a config of `transformers`."""
-    return _BUILDERS[kind](config, nnx.Rngs(seed))
+    return _BUILDERS[kind](config, nnx.Rngs(seed) if rngs is None else rngs)
 
 
 def _encoder_config(config) -> PerceiverConfig:
@@ -86,24 +106,122 @@ def _conv(config, rngs):
     return _classifier(config, GridInput(features, positions), rngs)
 
 
+def _masked_language(config, rngs):
+    width, length = config["d_model"], config["max_position_embeddings"]
+    decoder = Decoder(
+        PositionQueries(LearnedPositions((length,), width, rngs=rngs)),
+        config["d_latents"],
+        output_channels=None,
+        num_heads=8,
+        qk_channels=256,
+        v_channels=width,
+        rngs=rngs,
+    )
+    adapter = ByteInput(width, length, rngs=rngs)
+    return PerceiverIO(
+        _encoder_config(config), input_adapter=adapter, decoder=decoder, output_adapter=ByteOutput(), rngs=rngs
+    )
+
+
+def _optical_flow(config, rngs):
+    size = tuple(config["train_size"])
+    features = FlowPatches((2, *size, 3), channels=64, rngs=rngs)
+    adapter = GridInput(features, FourierPositions(size, num_bands=64))
+    decoder = Decoder(InputQueries(adapter.num_channels), config["d_latents"], output_channels=2, rngs=rngs)
+    output = FlowOutput(size, multiply_by=1.0)
+    return PerceiverIO(
+        _encoder_config(config), input_adapter=adapter, decoder=decoder, output_adapter=output, rngs=rngs
+    )
+
+
+def _multimodal(config, rngs):
+    video, width = tuple(config["output_shape"][1:]), config["output_num_channels"]
+    samples, patch = config["num_frames"] * config["audio_samples_per_frame"], 16
+    bounds = (config["num_frames"], config["image_size"], config["image_size"])
+    patches, stretches = Patches((*video, 3), factor=4), AudioPatches(samples, samples_per_patch=patch)
+    sound = {"num_bands": 192, "max_resolution": (samples,)}
+    parts = multimodal_adapters(
+        [
+            Modality(
+                name="image",
+                input_adapter=GridInput(patches, FourierPositions(patches.grid, num_bands=32, max_resolution=bounds)),
+                queries=PositionQueries(
+                    FourierPositions(video, num_bands=32, max_resolution=bounds), subsampling="release"
+                ),
+                output_adapter=LinearOutput(width, 3, rngs=rngs),
+            ),
+            Modality(
+                name="audio",
+                input_adapter=GridInput(stretches, FourierPositions(stretches.grid, **sound)),
+                queries=PositionQueries(FourierPositions((samples // patch,), **sound), subsampling="release"),
+                output_adapter=AudioOutput(width, patch, rngs=rngs),
+            ),
+            Modality(
+                name="label",
+                input_adapter=OneHotInput(config["num_labels"]),
+                mask_rate=1.0,
+                queries=PositionQueries(LearnedPositions((1,), config["_label_trainable_num_channels"], rngs=rngs)),
+                output_adapter=LinearOutput(width, config["num_labels"], only_query=True, rngs=rngs),
+            ),
+        ],
+        input_padding=4,
+        rngs=rngs,
+    )
+    decoder = Decoder(parts.queries, config["d_latents"], output_channels=width, rngs=rngs)
+    return PerceiverIO(
+        _encoder_config(config),
+        input_adapter=parts.input_adapter,
+        decoder=decoder,
+        output_adapter=parts.output_adapter,
+        rngs=rngs,
+    )
+
+
 def run(kind: str, model: PerceiverIO, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Our outputs for the inputs of `transformers`, under the names of the fixture."""
-    return _CALLS.get(kind, _run_image)(model, inputs)
+    graphdef, state = nnx.split(model)
+    call = _CALLS.get(kind, _run_image)
+    return jax.jit(lambda state, inputs: call(nnx.merge(graphdef, state), inputs))(state, inputs)
 
 
 def _run_image(model, inputs):
     return {"logits": model(jnp.moveaxis(jnp.asarray(inputs["image"]), 1, -1))}
 
 
+def _run_text(model, inputs):
+    mask = jnp.asarray(inputs["mask"]) != 0
+    return {"logits": model(jnp.asarray(inputs["ids"], jnp.int32), mask=mask)}
+
+
+def _run_flow(model, inputs):
+    return {"flow": model(jnp.asarray(inputs["frames"]))}
+
+
+def _run_modalities(model, inputs):
+    x = {"image": jnp.moveaxis(jnp.asarray(inputs["image"]), 2, -1)}
+    x |= {name: jnp.asarray(inputs[name]) for name in ("audio", "label")}
+    return model(x, cells={name: jnp.asarray(inputs[f"{name}_points"], jnp.int32) for name in ("image", "audio")})
+
+
 _BUILDERS = {
     "PerceiverForImageClassificationFourier": _fourier,
     "PerceiverForImageClassificationLearned": _learned,
     "PerceiverForImageClassificationConvProcessing": _conv,
+    "PerceiverForMaskedLM": _masked_language,
+    "PerceiverForOpticalFlow": _optical_flow,
+    "PerceiverForMultimodalAutoencoding": _multimodal,
 }
-_CALLS = {}
+_CALLS = {
+    "PerceiverForMaskedLM": _run_text,
+    "PerceiverForOpticalFlow": _run_flow,
+    "PerceiverForMultimodalAutoencoding": _run_modalities,
+}
 KINDS = tuple(_BUILDERS)
 PRESETS = {
     "PerceiverForImageClassificationFourier": "imagenet_fourier_io",
     "PerceiverForImageClassificationLearned": "imagenet_learned_io",
     "PerceiverForImageClassificationConvProcessing": "imagenet_conv_io",
+    "PerceiverForMaskedLM": "mlm_bytes_io",
+    "PerceiverForOpticalFlow": "optical_flow_io",
+    "PerceiverForMultimodalAutoencoding": "multimodal_io",
 }

@@ -136,9 +136,17 @@ def _inputs(kind):
             "audio_points": np.array([1, 6]),
         }
     if kind == "PerceiverForOpticalFlow":
-        return {"patches": weights.uniform("patches", (2, 2, 27, 4, 6))}
+        return {"frames": weights.uniform("frames", (2, 2, 4, 6, 3))}
     side = 4 if kind == "PerceiverForImageClassificationLearned" else 16
     return {"image": weights.uniform("image", (2, 3, side, side))}
+
+
+def _patches(frames):
+    """(B, 2, H, W, 3) -> (B, 2, 27, H, W): what surrounds each pixel, by row, column and colour."""
+    height, width = frames.shape[2:4]
+    padded = np.pad(frames, ((0, 0), (0, 0), (1, 1), (1, 1), (0, 0)))
+    shifted = [padded[:, :, row : row + height, column : column + width] for row in range(3) for column in range(3)]
+    return np.moveaxis(np.concatenate(shifted, axis=-1), -1, 2)
 
 
 @torch.no_grad()
@@ -150,7 +158,9 @@ def _outputs(kind, model, inputs):
         points = {name: given.pop(f"{name}_points") for name in ("image", "audio")}
         logits = model(inputs=given, subsampled_output_points=points | {"label": None}).logits
         return {name: array.numpy() for name, array in logits.items()}
-    (only,) = given.values()
+    if kind == "PerceiverForOpticalFlow":
+        return {"flow": model(inputs=torch.from_numpy(_patches(inputs["frames"]))).logits.numpy()}
+    only = given["image"]
     outputs = {"logits": model(inputs=only).logits.numpy()}
     if kind == "PerceiverForImageClassificationConvProcessing":
         # The same with the release's padding, TensorFlow's SAME: 16 -> 8 -> 4 pixels.

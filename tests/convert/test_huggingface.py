@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from safetensors.numpy import load_file
 
 from perceiver_lab import adapters, layers, models, presets
 from perceiver_lab.convert import huggingface_shapes, load_huggingface, to_huggingface
 from perceiver_lab.convert.haiku import haiku_shapes
-from perceiver_lab.convert.huggingface_names import architecture_of, is_derived
+from perceiver_lab.convert.huggingface_names import ARCHITECTURES, architecture_of, is_derived
 from tests.convert.huggingface_models import FOLDER, KINDS, PRESETS, build, fixture, run
 
 FULL = json.loads((FOLDER / "huggingface_shapes.json").read_text())
@@ -31,6 +32,10 @@ def expanded(kind):
 
 def named_state(model):
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(nnx.state(model))}
+
+
+def test_all_six_are_covered():
+    assert set(KINDS) == set(PRESETS) == set(FULL) == set(ARCHITECTURES)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -76,6 +81,17 @@ def test_round_trips_are_exact(kind):
     load_huggingface(other, back)
     for name, leaf in named_state(model).items():
         np.testing.assert_array_equal(leaf, named_state(other)[name])
+
+
+def test_a_file_that_transformers_saved():
+    kind = "PerceiverForMaskedLM"
+    arrays = load_file(FOLDER / "huggingface_mlm" / "model.safetensors")
+    expected = fixture(kind)
+    assert set(arrays) == set(expected.arrays)
+    model = build(kind, expected.config)
+    load_huggingface(model, arrays)
+    for name, array in to_huggingface(model).items():
+        np.testing.assert_array_equal(array, expected.arrays[name])
 
 
 def test_sums_of_batch_norm_come_back_to_a_rounding():

@@ -41,6 +41,19 @@ def test_round_trip(path):
     assert read_about(path) == about
 
 
+def test_a_single_number(tmp_path):
+    """Such as the count of batches: it has no axes, and gets none on the way."""
+
+    class Counted(nnx.Module):
+        def __init__(self, start):
+            self.steps = nnx.BatchStat(jnp.asarray(start))
+
+    path = save_weights(tmp_path / "counted.safetensors", Counted(7), {})
+    other = Counted(0)
+    load_weights(path, other)
+    assert (other.steps.shape, int(other.steps[...])) == ((), 7)
+
+
 def test_same_model_same_bytes(path, tmp_path):
     again = save_weights(tmp_path / "again.safetensors", model(0), {"recipe": "net", "seed": 0})
     assert again.read_bytes() == path.read_bytes()
