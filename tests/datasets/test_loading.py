@@ -6,7 +6,7 @@ import pytest
 from perceiver_lab.datasets import arrays, builders, content_sha256, data_hash, load, names
 
 SMALL = ("digits", "mnist_small", "photos")
-CANVASES = ("large_digits", "cluttered_digits", "cluttered_digits/test_1000", "scenes", "scenes/fine")
+CANVASES = ("large_digits", "cluttered_digits", "cluttered_digits/test_1000", "scenes", "scenes/fine", "moving_shapes")
 
 
 @pytest.mark.parametrize("name", SMALL)
