@@ -184,7 +184,7 @@ def _convert(options):
     path, about = convert_file(
         options.source, options.target, preset=options.preset, to=options.to, force=options.force
     )
-    print(f"{options.preset}: {about['parameters']:,} parameters from the {about['origin']}, written to {path}")
+    print(f"{options.preset}: {about['parameters']:,} parameters ({about['origin']}) written to {path}")
     for difference in about.get("differences", ()):
         print(f"note: {difference}")
     return 0

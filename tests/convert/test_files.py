@@ -235,7 +235,7 @@ def test_from_a_shell(sources, tmp_path, capsys):
     assert cli.main(arguments) == 0
     said = capsys.readouterr().out
     assert f"tiny_{CONV}: " in said
-    assert "parameters from the Perceiver IO release, written to" in said
+    assert "parameters (Perceiver IO release) written to" in said
     assert "note: There, convolution and pool are padded otherwise" in said
     assert cli.main(arguments) == 2
     assert "add --force" in capsys.readouterr().err
