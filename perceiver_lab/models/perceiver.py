@@ -165,23 +165,8 @@ class PerceiverEncoder(nnx.Module):
         check_mask(mask, inputs.shape[:2], "mask", "(B, M)")
 
 
-class Perceiver(nnx.Module):
-    """Input adapter, encoder, and a readout from the average of the latents: the classifier of 2103.03206."""
-
-    def __init__(
-        self, config: PerceiverConfig, *, input_adapter: nnx.Module, output_adapter: nnx.Module, rngs: nnx.Rngs
-    ):
-        """Put a model together.
-
-        Args:
-          config: sizes of the encoder.
-          input_adapter: raw batch -> inputs (B, M, C); see `adapters.inputs`.
-          output_adapter: latents (B, N, D) -> output; see `adapters.ClassOutput`.
-          rngs: for the initial weights.
-        """
-        self.input_adapter = input_adapter
-        self.encoder = PerceiverEncoder(config, input_adapter.num_channels, rngs=rngs)
-        self.output_adapter = output_adapter
+class EncodingModel(nnx.Module):
+    """What the models share that are built on this encoder: `input_adapter`, `encoder`, and the steps up to latents."""
 
     @property
     def config(self) -> PerceiverConfig:
@@ -201,8 +186,9 @@ class Perceiver(nnx.Module):
         train: bool = False,
         rngs: nnx.Rngs | None = None,
     ) -> Float[Array, "b m c"]:
-        """Raw batch -> inputs."""
-        return embed(self.input_adapter, x, positions=positions, train=train, rngs=rngs)
+        """Raw batch -> inputs; random numbers go to the adapters that mask, in evaluation too."""
+        masking = {} if getattr(self.input_adapter, "mask_rates", None) is None else {"rngs": rngs}
+        return self.input_adapter(x, positions=positions, train=train, **masking)
 
     def encode(
         self,
@@ -215,6 +201,25 @@ class Perceiver(nnx.Module):
     ) -> Float[Array, "b n d"]:
         """Inputs -> latents; see `PerceiverEncoder`."""
         return self.encoder(inputs, mask=mask, latent_mask=latent_mask, train=train, rngs=rngs)
+
+
+class Perceiver(EncodingModel):
+    """Input adapter, encoder, and a readout from the average of the latents: the classifier of 2103.03206."""
+
+    def __init__(
+        self, config: PerceiverConfig, *, input_adapter: nnx.Module, output_adapter: nnx.Module, rngs: nnx.Rngs
+    ):
+        """Put a model together.
+
+        Args:
+          config: sizes of the encoder.
+          input_adapter: raw batch -> inputs (B, M, C); see `adapters.inputs`.
+          output_adapter: latents (B, N, D) -> output; see `adapters.ClassOutput`.
+          rngs: for the initial weights.
+        """
+        self.input_adapter = input_adapter
+        self.encoder = PerceiverEncoder(config, input_adapter.num_channels, rngs=rngs)
+        self.output_adapter = output_adapter
 
     def decode(self, latents: Float[Array, "b n d"], *, latent_mask: Bool[Array, "b n"] | None = None):
         """Latents -> output; latents that are off are left out of the average."""
@@ -244,13 +249,6 @@ class Perceiver(nnx.Module):
         mask = without_dropped(self.input_adapter, x, mask, train=train, rngs=rngs)
         latents = self.encode(inputs, mask=mask, latent_mask=latent_mask, train=train, rngs=rngs)
         return self.decode(latents, latent_mask=latent_mask)
-
-
-def embed(input_adapter: nnx.Module, x, *, positions, train: bool, rngs: nnx.Rngs | None) -> Float[Array, "b m c"]:
-    """Call an input adapter; random numbers go to those that mask, in evaluation too."""
-    if getattr(input_adapter, "mask_rates", None) is None:
-        return input_adapter(x, positions=positions, train=train)
-    return input_adapter(x, positions=positions, train=train, rngs=rngs)
 
 
 def without_dropped(input_adapter: nnx.Module, x, mask, *, train: bool, rngs: nnx.Rngs | None):

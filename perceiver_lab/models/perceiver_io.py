@@ -12,13 +12,13 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from perceiver_lab.models.asking import asked, build, build_all, in_chunks
 from perceiver_lab.models.decoder import Decoder
-from perceiver_lab.models.perceiver import PerceiverConfig, PerceiverEncoder, embed, without_dropped
+from perceiver_lab.models.perceiver import EncodingModel, PerceiverConfig, PerceiverEncoder, without_dropped
 from perceiver_lab.ops import check_mask
 
 Cells = Int[Array, "..."]  # (K,) or (B, K); by group where the queries are grouped
 
 
-class PerceiverIO(nnx.Module):
+class PerceiverIO(EncodingModel):
     """Input adapter, encoder, decoder and, if the outputs need it, an output adapter."""
 
     def __init__(
@@ -51,39 +51,6 @@ class PerceiverIO(nnx.Module):
         self.encoder = PerceiverEncoder(config, input_adapter.num_channels, rngs=rngs)
         self.decoder = decoder
         self.output_adapter = output_adapter
-
-    @property
-    def config(self) -> PerceiverConfig:
-        """Sizes of the encoder."""
-        return self.encoder.config
-
-    @property
-    def latents(self) -> nnx.Param:
-        """The learned latent array (N, D), before it has read anything."""
-        return self.encoder.latents.table
-
-    def embed(
-        self,
-        x,
-        *,
-        positions: Float[Array, "b m a"] | None = None,
-        train: bool = False,
-        rngs: nnx.Rngs | None = None,
-    ) -> Float[Array, "b m c"]:
-        """Raw batch -> inputs."""
-        return embed(self.input_adapter, x, positions=positions, train=train, rngs=rngs)
-
-    def encode(
-        self,
-        inputs: Float[Array, "b m c"],
-        *,
-        mask: Bool[Array, "b m"] | None = None,
-        latent_mask: Bool[Array, "b n"] | None = None,
-        train: bool = False,
-        rngs: nnx.Rngs | None = None,
-    ) -> Float[Array, "b n d"]:
-        """Inputs -> latents, read and processed; see `PerceiverEncoder`."""
-        return self.encoder(inputs, mask=mask, latent_mask=latent_mask, train=train, rngs=rngs)
 
     def read(
         self,
