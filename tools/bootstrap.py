@@ -66,9 +66,10 @@ def find_python(versions, this=sys.version_info, which=shutil.which):
     """An interpreter of one of `versions` (pairs, best first): this one, one on PATH, one of pyenv's; else None."""
     if tuple(this[:2]) in versions:
         return sys.executable
+    pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
     for major, minor in versions:
         candidates = [which(f"python{major}.{minor}")]
-        candidates += sorted(glob.glob(os.path.expanduser(f"~/.pyenv/versions/{major}.{minor}.*/bin/python")))
+        candidates += sorted(glob.glob(os.path.join(pyenv, "versions", f"{major}.{minor}.*", "bin", "python")))
         for candidate in candidates:
             if candidate and answers(candidate, "-c", ""):
                 return candidate
