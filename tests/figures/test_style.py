@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
+from traitlets.config import Config
 
 from perceiver_lab.figures import COLOURS, MARKERS, figure, series, signed_limits
 
@@ -65,7 +66,8 @@ def test_html_is_one_line_with_escaped_alt():
 
 def test_a_notebook_shows_it_once_with_alt_text(monkeypatch):
     published = []
-    shell = InteractiveShell.instance()
+    # Without a history: its database would stay open behind the test.
+    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     monkeypatch.setattr(shell.display_pub, "publish", lambda data, **_: published.append(data))
     try:
         data, _ = shell.display_formatter.format(line())
