@@ -134,6 +134,15 @@ def _check(digit, photos):
             f"digit must be a (28, 28) uint8 array, ink 255 on paper 0; got {getattr(digit, 'dtype', type(digit))} "
             f"of shape {getattr(digit, 'shape', None)}. Take it from the 'image' of mnist_small with [..., 0]."
         )
+    check_photos(photos)
+
+
+def check_photos(photos: Sequence[np.ndarray]) -> None:
+    """Photos that backgrounds can be cut from.
+
+    Raises:
+      ValueError: there is none, or one is too small or no (height, width, 3) uint8.
+    """
     if not len(photos):
         raise ValueError("photos is empty: give at least one (height, width, 3) uint8 photo, each side 96 or more.")
     for number, photo in enumerate(photos):

@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from perceiver_lab.datasets.canvases import check_photos
+
 SIDE = 48  # pixels that are read
 FINE = 4  # fine pixels in each of them: the fine picture is 192 x 192
 GRAIN = 4  # samples in each fine pixel, along either axis
@@ -90,7 +92,7 @@ def describe(photos: Sequence[Photo], rng: np.random.Generator) -> Scene:
     Raises:
       ValueError: no photos, or one of another shape, type or size.
     """
-    _check(photos)
+    check_photos(photos)
     textured = bool(rng.integers(2))
     background = _photo_crop(photos, rng) if textured else _plain(rng)
     middle = background.reshape(-1, 3).mean(axis=0)
@@ -221,14 +223,3 @@ def _photo_crop(photos, rng):
     fine = Image.fromarray(crop).resize((SIDE * FINE, SIDE * FINE), Image.Resampling.BILINEAR)
     level = int(rng.integers(60, 197))
     return ((np.asarray(fine).astype(np.int32) + level + 1) // 2).astype(np.uint8)
-
-
-def _check(photos):
-    if not len(photos):
-        raise ValueError("photos is empty: give at least one (height, width, 3) uint8 photo, each side 96 or more.")
-    for number, photo in enumerate(photos):
-        if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8 or min(photo.shape[:2]) < 96:
-            raise ValueError(
-                f"photos[{number}] is {photo.dtype} of shape {photo.shape}; expected (height, width, 3) uint8 with "
-                "each side at least 96 pixels. A grey photo becomes one by np.repeat(grey[..., None], 3, axis=-1)."
-            )
