@@ -4,13 +4,17 @@
 resumable stream of batches, changed on the way by what is in `transforms`.
 """
 
+from perceiver_lab.datasets.augment import evaluation_crop, normalise, random_area_crop, random_mirror, resize_cubic
+from perceiver_lab.datasets.bytes import decode_ids, encode_text, hide_ids, is_text, pad_ids
 from perceiver_lab.datasets.dense import sample_cells, turn_and_mirror
 from perceiver_lab.datasets.flow import mirror_pair, sample_flow, scale_pair
 from perceiver_lab.datasets.flow_files import flying_chairs, read_flo, sintel, write_flo
 from perceiver_lab.datasets.loading import arrays, content_sha256, data_hash, load, names
+from perceiver_lab.datasets.mixing import draw_mix, mix_pairs
 from perceiver_lab.datasets.motorcycle import motorcycle
 from perceiver_lab.datasets.paths import cache_root, data_root
 from perceiver_lab.datasets.pipeline import pipeline
+from perceiver_lab.datasets.randaugment import randaugment
 from perceiver_lab.datasets.transforms import (
     center_crop,
     jitter_positions,
@@ -30,18 +34,31 @@ __all__ = [
     "content_sha256",
     "data_hash",
     "data_root",
+    "decode_ids",
+    "draw_mix",
+    "encode_text",
+    "evaluation_crop",
     "flying_chairs",
+    "hide_ids",
+    "is_text",
     "jitter_positions",
     "load",
     "mirror_pair",
+    "mix_pairs",
     "motorcycle",
     "names",
+    "normalise",
+    "pad_ids",
     "permute_pixels",
     "pipeline",
     "pixel_positions",
+    "randaugment",
+    "random_area_crop",
     "random_crop",
+    "random_mirror",
     "random_shift",
     "read_flo",
+    "resize_cubic",
     "sample_cells",
     "sample_flow",
     "sample_pixels",
