@@ -74,7 +74,7 @@ def test_a_model_with_one_task_is_measured_by_it():
     assert set(numbers) == {
         "count_accuracy", "count_accuracy_low", "count_accuracy_high", "count_loss", "loss", "total",
     }  # fmt: skip
-    assert numbers["loss"] == numbers["count_loss"]
+    assert numbers["loss"] == tasks.WEIGHTS["count"] * numbers["count_loss"]
 
 
 def test_iou_and_psnr_by_hand():
