@@ -1,5 +1,6 @@
 """Figures: arrays in, a figure with alt text out. All come from `figure`, and show themselves at the end of a cell."""
 
+from perceiver_lab.figures.asking import labels_to_rgb, perceiver_io_diagram, query_points
 from perceiver_lab.figures.diagrams import cross_attention_shapes, perceiver_diagram
 from perceiver_lab.figures.flow import flow_grid, flow_to_rgb, wheel_rgb
 from perceiver_lab.figures.images import attention_on_image, image_grid, map_grid, overlay, to_rgb
@@ -36,10 +37,13 @@ __all__ = [
     "fourier_bands",
     "image_grid",
     "image_html",
+    "labels_to_rgb",
     "loss_curve",
     "map_grid",
     "overlay",
     "perceiver_diagram",
+    "perceiver_io_diagram",
+    "query_points",
     "series",
     "signed_limits",
     "spectrum",

@@ -103,18 +103,18 @@ def perceiver_diagram(
     ax = axes[0, 0]
     bare(ax)
     step, right = 2.9, 0.9 + 2.9 * num_reads
-    _box(ax, 0.9, 2.75, right - 0.9 - 0.35, 0.75, ORANGE, f"input array   {m} × C   (pixels + positions)")
-    _box(ax, -0.9, 0.35, 1.2, 0.9, BLUE, f"latents\n{n} × D")
+    box(ax, 0.9, 2.75, right - 0.9 - 0.35, 0.75, ORANGE, f"input array   {m} × C   (pixels + positions)")
+    box(ax, -0.9, 0.35, 1.2, 0.9, BLUE, f"latents\n{n} × D")
     for number in range(num_reads):
         x = 0.9 + step * number
-        _box(ax, x, 0.3, 0.95, 1.0, PINK, "cross-\nattention")
-        _arrow(ax, (x + 0.47, 2.75), (x + 0.47, 1.3), f"keys, values\n{m}" if number == 0 else "")
-        _arrow(ax, (x - 0.6, 0.8), (x, 0.8))
-        _box(ax, x + 1.3, 0.3, 1.0, 1.0, BLUE, f"{layers_per_block} ×\nself-att.")
-        _arrow(ax, (x + 0.95, 0.8), (x + 1.3, 0.8))
-    _arrow(ax, (right - 0.6, 0.8), (right, 0.8))
-    _box(ax, right, 0.35, 1.15, 0.9, GREEN, "mean,\nlinear")
-    _arrow(ax, (right + 1.15, 0.8), (right + 1.6, 0.8))
+        box(ax, x, 0.3, 0.95, 1.0, PINK, "cross-\nattention")
+        arrow(ax, (x + 0.47, 2.75), (x + 0.47, 1.3), f"keys, values\n{m}" if number == 0 else "")
+        arrow(ax, (x - 0.6, 0.8), (x, 0.8))
+        box(ax, x + 1.3, 0.3, 1.0, 1.0, BLUE, f"{layers_per_block} ×\nself-att.")
+        arrow(ax, (x + 0.95, 0.8), (x + 1.3, 0.8))
+    arrow(ax, (right - 0.6, 0.8), (right, 0.8))
+    box(ax, right, 0.35, 1.15, 0.9, GREEN, "mean,\nlinear")
+    arrow(ax, (right + 1.15, 0.8), (right + 1.6, 0.8))
     ax.text(right + 1.65, 0.8, "logits", va="center", fontsize=10, fontweight="bold")
     _cost_notes(ax, right)
     ax.set_xlim(-1.1, right + 2.5)
@@ -135,7 +135,8 @@ def _cost_notes(ax, right):
     )
 
 
-def _box(ax, x, y, width, height, colour, text):
+def box(ax, x, y, width, height, colour, text):
+    """A rounded box with its text in the middle."""
     ax.add_patch(
         FancyBboxPatch(
             (x, y), width, height, boxstyle="round,pad=0,rounding_size=0.08", facecolor=colour + "2e", edgecolor=colour
@@ -144,7 +145,8 @@ def _box(ax, x, y, width, height, colour, text):
     ax.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=9.5)
 
 
-def _arrow(ax, start, end, label=""):
+def arrow(ax, start, end, label=""):
+    """An arrow, its label to the right of its middle."""
     ax.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=12, color="#333333", linewidth=1.3))
     if label:
         ax.text(start[0] + 0.12, (start[1] + end[1]) / 2, label, fontsize=8.5, va="center", ha="left")
