@@ -10,8 +10,10 @@ from perceiver_lab.datasets.dense import sample_cells, turn_and_mirror
 from perceiver_lab.datasets.flow import mirror_pair, sample_flow, scale_pair
 from perceiver_lab.datasets.flow_files import flying_chairs, read_flo, sintel, write_flo
 from perceiver_lab.datasets.loading import arrays, content_sha256, data_hash, load, names
+from perceiver_lab.datasets.masking import first_window, mask_spans, mask_words, random_window
 from perceiver_lab.datasets.mixing import draw_mix, mix_pairs
 from perceiver_lab.datasets.motorcycle import motorcycle
+from perceiver_lab.datasets.ngrams import NeighbourCounts, speaker_guesses
 from perceiver_lab.datasets.paths import cache_root, data_root
 from perceiver_lab.datasets.pipeline import pipeline
 from perceiver_lab.datasets.randaugment import randaugment
@@ -28,6 +30,7 @@ from perceiver_lab.datasets.transforms import (
 )
 
 __all__ = [
+    "NeighbourCounts",
     "arrays",
     "cache_root",
     "center_crop",
@@ -38,11 +41,14 @@ __all__ = [
     "draw_mix",
     "encode_text",
     "evaluation_crop",
+    "first_window",
     "flying_chairs",
     "hide_ids",
     "is_text",
     "jitter_positions",
     "load",
+    "mask_spans",
+    "mask_words",
     "mirror_pair",
     "mix_pairs",
     "motorcycle",
@@ -57,6 +63,7 @@ __all__ = [
     "random_crop",
     "random_mirror",
     "random_shift",
+    "random_window",
     "read_flo",
     "resize_cubic",
     "sample_cells",
@@ -64,6 +71,7 @@ __all__ = [
     "sample_pixels",
     "scale_pair",
     "sintel",
+    "speaker_guesses",
     "standardise",
     "to_float",
     "turn_and_mirror",

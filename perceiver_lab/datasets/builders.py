@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from perceiver_lab.datasets import canvases, moving_shapes, scenes, shipped
+from perceiver_lab.datasets.plays_builder import Shakespeare
 
 SEED = 20210304  # the day the Perceiver paper appeared; any number would do
 _MNIST = "https://yann.lecun.com/exdb/mnist/"
@@ -273,6 +274,7 @@ BUILDERS = {
     "photos": Photos,
     "scenes": Scenes,
     "moving_shapes": MovingShapes,
+    "shakespeare": Shakespeare,
 }
 
 

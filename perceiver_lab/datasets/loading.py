@@ -26,6 +26,8 @@ CONTENT_SHA256 = {
     "scenes": "c15279fe40c59afe4d0604270d983ea149a97e387da1032289e16ebb527914f4",
     "scenes/fine": "502ab27f699ddbe4a57a6b0126b2ada8b71ad76f2add048a99844bbd10090709",
     "moving_shapes": "44760c9a14ab86520ded839a3a3c5a1943b94d3bfb4c74823bef7c0d4dc38745",
+    "shakespeare": "ef68b766e06c5c37fdaffc125e99ce6036b11ffe83bb5190e36bbb2958961cbe",
+    "shakespeare/speakers": "d64de79fc71387adbedb6a23df776107abe5764def86a4a3043c781e3e36aa50",
 }
 
 

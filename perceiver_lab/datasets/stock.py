@@ -19,6 +19,11 @@ STAND_INS = {
     "cifar10": "large_digits",
     "cifar100": "large_digits",
     "imagenet2012": "large_digits",
+    "tiny_shakespeare": "shakespeare",
+    "lm1b": "shakespeare",
+    "pg19": "shakespeare",
+    "glue": "shakespeare/speakers",
+    "imdb_reviews": "shakespeare/speakers",
 }
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from perceiver_lab.datasets import arrays, builders, content_sha256, data_hash, load, names
 
-SMALL = ("digits", "mnist_small", "photos")
+SMALL = ("digits", "mnist_small", "photos", "shakespeare", "shakespeare/speakers")
 CANVASES = ("large_digits", "cluttered_digits", "cluttered_digits/test_1000", "scenes", "scenes/fine", "moving_shapes")
 
 

@@ -1,0 +1,68 @@
+"""The plays as a TFDS builder. Imports tensorflow_datasets, and therefore is imported inside functions only."""
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from perceiver_lab.datasets import plays
+from perceiver_lab.datasets.bytes import encode_text, pad_ids
+
+
+class PlaysConfig(tfds.core.BuilderConfig):
+    """Running text, or pieces of speeches with their speaker."""
+
+    def __init__(self, *, name, description, length, with_speaker):
+        super().__init__(name=name, version=tfds.core.Version("1.0.0"), description=description)
+        self.length, self.with_speaker = length, with_speaker
+
+
+class Shakespeare(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Plays by William Shakespeare as ids of bytes (byte + 6, padded with 0). Of every 64 KiB, the last 8 are the test.
+
+    "shakespeare" has running text: stretches of 128 bytes, one from every 64th byte, so that the first 64 bytes of each
+    are windows that do not overlap. "shakespeare/speakers" has pieces of at most 64 bytes of what the ten say who say
+    most; "label" is who.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS = [
+        PlaysConfig(
+            name="default",
+            description="15,234 stretches for training, 2,159 for testing",
+            length=plays.STRETCH,
+            with_speaker=False,
+        ),
+        PlaysConfig(
+            name="speakers",
+            description="3,497 pieces for training, 548 for testing",
+            length=plays.PIECE,
+            with_speaker=True,
+        ),
+    ]
+    DEFAULT_CONFIG_NAME = "default"
+
+    def _info(self):
+        config = self.builder_config
+        features = {"bytes": tfds.features.Tensor(shape=(config.length,), dtype=np.int32, encoding="zlib")}
+        if config.with_speaker:
+            features["label"] = tfds.features.ClassLabel(names=list(plays.SPEAKERS))
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=self.__doc__,
+            features=tfds.features.FeaturesDict(features),
+            homepage="https://github.com/karpathy/char-rnn",
+            license="public domain",
+            supervised_keys=("bytes", "label") if config.with_speaker else None,
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, dl_manager):
+        return {part: self._generate_examples(part) for part in ("train", "test")}
+
+    def _generate_examples(self, part):
+        length = self.builder_config.length
+        if self.builder_config.with_speaker:
+            for index, (piece, speaker) in enumerate(plays.spoken_pieces(part)):
+                yield index, {"bytes": pad_ids(encode_text(piece), length), "label": speaker}
+        else:
+            for index, stretch in enumerate(plays.stretches(part)):
+                yield index, {"bytes": encode_text(stretch)}
