@@ -1,4 +1,4 @@
-"""Pure functions on arrays: attention, masks, positions, patches."""
+"""Pure functions on arrays: attention, masks, positions, patches, sound."""
 
 from perceiver_lab.ops.attention import attend, attention_weights
 from perceiver_lab.ops.cross import CrossParams, choose_form, cross_attend, multiply_adds
@@ -13,6 +13,7 @@ from perceiver_lab.ops.positions import (
     release_coordinates,
     take_cells,
 )
+from perceiver_lab.ops.sound import log_mel, mel, mel_filterbank, mulaw_decode, mulaw_encode, spectrogram
 
 __all__ = [
     "CrossParams",
@@ -29,10 +30,16 @@ __all__ = [
     "fourier_features",
     "grid_coordinates",
     "input_mask",
+    "log_mel",
+    "mel",
+    "mel_filterbank",
+    "mulaw_decode",
+    "mulaw_encode",
     "multiply_adds",
     "num_fourier_features",
     "query_mask",
     "release_coordinates",
     "space_to_depth",
+    "spectrogram",
     "take_cells",
 ]
