@@ -5,6 +5,7 @@ import functools
 import hashlib
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ CONTENT_SHA256 = {
     "moving_shapes": "44760c9a14ab86520ded839a3a3c5a1943b94d3bfb4c74823bef7c0d4dc38745",
     "shakespeare": "ef68b766e06c5c37fdaffc125e99ce6036b11ffe83bb5190e36bbb2958961cbe",
     "shakespeare/speakers": "d64de79fc71387adbedb6a23df776107abe5764def86a4a3043c781e3e36aa50",
+    "spoken_digits": "",
+    "spoken_digits/speaker": "",
+    "moving_digits": "",
 }
 
 
@@ -39,11 +43,19 @@ def names() -> tuple[str, ...]:
 def data_hash(name: str) -> str:
     """The pinned sha256 of an offline set's records, for fingerprints. Reads and prepares nothing.
 
+    Of a TFDS set with its version, such as "imagenet2012:5.1.0", it is the sha256 of this name: TFDS changes the
+    version where records change.
+
     Raises:
-      ValueError: not an offline set.
+      ValueError: not an offline set, and no version.
     """
+    if ":" in name:
+        return hashlib.sha256(name.encode()).hexdigest()
     if name not in CONTENT_SHA256:
-        raise ValueError(f"{name!r} has no pinned content; the offline sets are {', '.join(names())}.")
+        raise ValueError(
+            f"{name!r} has no pinned content; the offline sets are {', '.join(names())}. A TFDS set is pinned by its "
+            "version, as in 'imagenet2012:5.1.0'."
+        )
     return CONTENT_SHA256[name]
 
 
@@ -51,8 +63,8 @@ def load(name: str, split: str, *, data_dir: str | os.PathLike | None = None) ->
     """Open a data set for random access, preparing it first if this has not been done yet.
 
     Args:
-      name: an offline set (`names()`), or any TFDS set by its TFDS name, such as "mnist", "cifar10" or
-        "imagenet2012", for those who are online.
+      name: an offline set (`names()`), or any TFDS set by its TFDS name, with or without version, such as "mnist",
+        "cifar10" or "imagenet2012:5.1.0", for those who are online.
       split: "train", "test", ..., or a part of one in TFDS's notation: "train[:100]".
       data_dir: where prepared sets lie; by default `cache_root()`.
 
@@ -149,8 +161,8 @@ def _open_own(name, folder):
 def _open_stock(name, folder):
     tfds = _import_tfds()
     known = tfds.list_builders(with_community_datasets=False)
-    if name.split("/")[0] not in known:
-        near = difflib.get_close_matches(name, [*names(), *known], n=3)
+    if re.split("[/:]", name)[0] not in known:
+        near = difflib.get_close_matches(name.split(":")[0], [*names(), *known], n=3)
         hint = f" Did you mean {' or '.join(repr(one) for one in near)}?" if near else ""
         raise ValueError(
             f"There is no data set {name!r}.{hint} Offline there are {', '.join(names())}; online, also the "

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 Transform = Callable[[Record, np.random.Generator], Record]
+Mix = Callable[[Record], Record]
 
 # A set of at most this many bytes is read once and kept. Above it, records are read and decoded as they are needed.
 MEMORY_BYTES = 64 * 2**20
@@ -29,6 +30,7 @@ def pipeline(
     batch_size: int,
     seed: int = 0,
     transforms: Sequence[Transform] = (),
+    mix: Mix | None = None,
     repeat: bool = True,
     shuffle: bool = True,
 ) -> "grain.DatasetIterator[dict[str, np.ndarray]]":
@@ -50,18 +52,26 @@ def pipeline(
       seed: of the order and of every transform, a whole number from 0 to 2**32 - 1.
       transforms: functions (record, rng) -> record, applied in this order (`perceiver_lab.datasets.transforms`). A
         record is a dict of arrays; a transform returns a new dict and leaves the arrays it was given as they are.
+      mix: a function that makes a batch of one of twice the size, such as `mix_pairs(1000)`: each batch then takes
+        2 x batch_size records. Wants `repeat`, for an epoch's last records need not come out even.
       repeat: go on for ever, in a new order each epoch; batches then run across the ends of epochs. Otherwise stop
         after one epoch, whose last batch may be smaller.
       shuffle: visit the records in random order, each once per epoch. Otherwise in their own order.
 
     Returns:
       A `grain.DatasetIterator` with `get_state()` and `set_state(state)`. A batch has each feature of the transformed
-      records stacked along a new first axis, and "record": their numbers in the source, (batch_size,) int64.
+      records stacked along a new first axis, and "record": their numbers in the source, (batch_size,) int64. After
+      `mix` it is what that returns.
 
     Raises:
       ValueError: a bad argument, no records, or (from `next`) records that cannot be stacked. Otherwise as `load`.
     """
     _check(batch_size, seed, transforms)
+    if mix is not None and not (callable(mix) and repeat):
+        raise ValueError(
+            f"mix={mix!r} with repeat={repeat}: expected a function batch -> batch, such as mix_pairs(1000), and "
+            "repeat=True."
+        )
     if isinstance(source, str):
         if split is None:
             raise ValueError(f"pipeline({source!r}, ...) needs to know what to read: give split='train' or 'test'.")
@@ -78,7 +88,11 @@ def pipeline(
     if repeat:
         dataset = dataset.repeat()
     dataset = dataset.map_with_index(_reader(records, int(seed), tuple(transforms)))
-    return iter(dataset.batch(batch_size, batch_fn=_stack).to_iter_dataset(options))
+    if mix is None:
+        dataset = dataset.batch(batch_size, batch_fn=_stack)
+    else:
+        dataset = dataset.batch(2 * batch_size, batch_fn=lambda records: mix(_stack(records)))
+    return iter(dataset.to_iter_dataset(options))
 
 
 def _import_grain():

@@ -61,7 +61,7 @@ def prepare_stock(builder: Any, name: str, folder: Path) -> None:
       FileNotFoundError: the set wants files that must be fetched by hand.
       OSError: the folder cannot be written to.
     """
-    stand_in = STAND_INS.get(name.split("/")[0], "mnist_small")
+    stand_in = STAND_INS.get(builder.name, "mnist_small")
     if not online():
         raise ConnectionError(
             f"{name!r} is not prepared in {folder}, and there is no network to fetch it from ({PROBE_HOST[0]} did not "

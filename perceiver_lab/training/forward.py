@@ -28,7 +28,10 @@ def forward(
 
 
 def classification_loss(label_smoothing: float = 0.0) -> LossFunction:
-    """The loss of a classifier in training: cross-entropy with "label" (B,), and the accuracy on the same batch."""
+    """The loss of a classifier in training: cross-entropy with "label", and the accuracy on the same batch.
+
+    "label" is class numbers (B,) or, where pictures are mixed, distributions over the classes (B, K).
+    """
 
     def loss_fn(model, batch, rngs):
         logits = forward(model, batch, train=True, rngs=rngs)

@@ -11,8 +11,13 @@ from jaxtyping import Array, Float, Int
 Z_95 = 1.959963984540054
 
 
-def accuracy(logits: Float[Array, "b k"], labels: Int[Array, " b"]) -> Float[Array, ""]:
-    """The share of examples (B,) whose largest logit of (B, K) is that of the label, float32."""
+def accuracy(logits: Float[Array, "b k"], labels: Int[Array, " b"] | Float[Array, "b k"]) -> Float[Array, ""]:
+    """The share of examples (B,) whose largest logit of (B, K) is that of the label, float32.
+
+    Of labels that are distributions (B, K), as after mixing pictures, the class with the largest part counts.
+    """
+    if labels.ndim == 2:
+        labels = jnp.argmax(labels, axis=-1)
     return jnp.mean((jnp.argmax(logits, axis=-1) == labels).astype(jnp.float32))
 
 

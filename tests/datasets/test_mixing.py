@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from perceiver_lab.datasets import pipeline
 from perceiver_lab.datasets.mixing import box_share, cutmix, draw_mix, mix_labels, mix_pairs, mixup
 
 HEIGHT, WIDTH, CLASSES = 12, 10, 7
@@ -125,6 +126,34 @@ def test_a_batch_is_half_mixup_and_half_cutmix():
     np.testing.assert_allclose(mixed["label"].sum(axis=1), 1, rtol=1e-6)
     without = mix_pairs(CLASSES)({key: value for key, value in given.items() if key != "record"})
     assert without.keys() == {"image", "label"}
+
+
+def stream(**options):
+    columns = {"image": rng().normal(size=(10, HEIGHT, WIDTH, 3)).astype(np.float32), "label": np.arange(10) % CLASSES}
+    return pipeline(columns, batch_size=4, seed=1, transforms=(draw_mix(0.2),), mix=mix_pairs(CLASSES), **options)
+
+
+def test_in_a_pipeline():
+    """A batch takes twice its size of records, each once per epoch, and resumes exactly."""
+    batches = stream()
+    first = [next(batches) for _ in range(5)]
+    assert {batch["image"].shape for batch in first} == {(4, HEIGHT, WIDTH, 3)}
+    assert {batch["label"].shape for batch in first} == {(4, CLASSES)}
+    numbers = np.concatenate([batch["record"].reshape(-1) for batch in first])
+    assert np.bincount(numbers).tolist() == [4] * 10
+    state = batches.get_state()
+    expected = next(batches)
+    fresh = stream()
+    fresh.set_state(state)
+    for key, value in next(fresh).items():
+        np.testing.assert_array_equal(value, expected[key])
+
+
+def test_a_pipeline_that_cannot_mix():
+    with pytest.raises(ValueError, match="with repeat=False: expected a function batch -> batch, such as mix_pairs"):
+        stream(repeat=False)
+    with pytest.raises(ValueError, match="mix=1000 with repeat=True: expected a function"):
+        pipeline(batch(4), batch_size=4, mix=1000)
 
 
 def test_nothing_is_written_to_and_chance_is_in_the_records():

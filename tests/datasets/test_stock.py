@@ -11,7 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from perceiver_lab.datasets import arrays, load, pipeline, random_crop, stock, to_float
+from perceiver_lab.datasets import arrays, data_hash, load, pipeline, random_crop, stock, to_float
 
 SHAPES = {"mnist": (28, 28, 1), "cifar10": (32, 32, 3), "imagenet2012": (None, None, 3)}
 
@@ -59,10 +59,21 @@ def test_a_prepared_stock_set_opens_by_name(name, tmp_path, monkeypatch):
     for extent, expected in zip(source[0]["image"].shape, SHAPES[name], strict=True):
         assert expected in (None, extent)
     assert source[0]["image"].dtype == np.uint8
+    version = source.dataset_info.version
+    assert len(load(f"{name}:{version}", "train", data_dir=tmp_path)) == 3
+    with pytest.raises(ValueError, match=f"no data set '{name}s:{version}'.*Did you mean .*'{name}'"):
+        load(f"{name}s:{version}", "train", data_dir=tmp_path)
 
     batches = pipeline(source, batch_size=3, transforms=(random_crop(24), to_float), shuffle=False)
     batch = next(batches)
     assert batch["image"].shape == (3, 24, 24, SHAPES[name][2]) and batch["label"].tolist() == [0, 1, 2]
+
+
+def test_a_version_pins_a_stock_set_and_nothing_else_does():
+    pinned = data_hash("imagenet2012:5.1.0")
+    assert len(pinned) == 64 and pinned != data_hash("imagenet2012:5.0.0")
+    with pytest.raises(ValueError, match="'imagenet2012' has no pinned content.*by its version, as in"):
+        data_hash("imagenet2012")
 
 
 def test_text_stays_whole_in_arrays(tmp_path):
@@ -71,7 +82,8 @@ def test_text_stays_whole_in_arrays(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "stand_in"), [("mnist", "mnist_small"), ("cifar10", "large_digits"), ("imagenet2012", "large_digits")]
+    ("name", "stand_in"),
+    [("mnist", "mnist_small"), ("cifar10", "large_digits"), ("imagenet2012:5.1.0", "large_digits")],
 )
 def test_offline_is_said_within_two_seconds(name, stand_in, tmp_path, monkeypatch):
     """Even when looking up the host's address hangs, which no time limit of a socket covers."""

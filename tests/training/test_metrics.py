@@ -9,6 +9,12 @@ from hypothesis import strategies as st
 from perceiver_lab.training.metrics import Accuracy, accuracy, confusion, top_k_accuracy, wilson_interval
 
 
+def test_of_a_distribution_the_largest_part_counts():
+    logits = jnp.array([[2.0, 1.0, 0.0], [0.0, 1.0, 2.0]])
+    mixed = jnp.array([[0.6, 0.4, 0.0], [0.3, 0.7, 0.0]])
+    assert accuracy(logits, mixed) == accuracy(logits, jnp.array([0, 1])) == 0.5
+
+
 def test_accuracy_counts():
     logits = jnp.array([[1.0, 2.0, 0.0], [3.0, 1.0, 2.0], [0.0, 0.0, 1.0], [0.0, 5.0, 1.0]])
     labels = jnp.array([1, 2, 2, 0])
