@@ -9,7 +9,7 @@ import jax
 from flax import nnx
 
 from perceiver_lab.datasets import arrays, data_hash, pipeline, to_float
-from perceiver_lab.recipes.fingerprints import fingerprint
+from perceiver_lab.recipes.fingerprints import describe, fingerprint
 from perceiver_lab.recipes.overrides import override
 from perceiver_lab.training import (
     Accuracy,
@@ -34,6 +34,8 @@ class Data:
       train, test: splits.
       train_transforms, test_transforms: functions (record, rng) -> record, see `datasets.transforms`.
       decode_once: keep the whole split in memory as arrays; for canvases, whose decoding would cost more than a step.
+      mix: in training, a function that mixes a batch of twice the size, see `datasets.mixing`; part of a fingerprint
+        only where there is one.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Data:
     train_transforms: tuple[Callable, ...] = (to_float,)
     test_transforms: tuple[Callable, ...] = (to_float,)
     decode_once: bool = False
+    mix: Callable[[dict], dict] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +143,7 @@ class Recipe:
             batch_size=budget.batch_size,
             seed=seed,
             transforms=data.train_transforms,
+            mix=data.mix,
         )
 
     def test_batches(self, mode: str) -> Iterator[dict]:
@@ -207,7 +211,9 @@ class Recipe:
         for name in ("predict", "reads", "measure"):
             if config[name] == type(self).__dataclass_fields__[name].default:
                 del config[name]
-        config["data"] = dataclasses.replace(self.data, decode_once=False)  # where records wait changes no result
+        config["data"] = describe(dataclasses.replace(self.data, decode_once=False))  # where records wait changes none
+        if self.data.mix is None:
+            del config["data"]["mix"]  # as it was before anything was mixed
         return fingerprint({**config, "trained": trained, "data_sha256": data_hash(self.data.name)})
 
     def override(self, settings: Mapping[str, Any]) -> "Recipe":
