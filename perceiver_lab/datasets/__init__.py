@@ -17,6 +17,16 @@ from perceiver_lab.datasets.ngrams import NeighbourCounts, speaker_guesses
 from perceiver_lab.datasets.paths import cache_root, data_root
 from perceiver_lab.datasets.pipeline import pipeline
 from perceiver_lab.datasets.randaugment import randaugment
+from perceiver_lab.datasets.senses import ask_some, hide_one, scale_video
+from perceiver_lab.datasets.sound import (
+    add_noise,
+    center_sound,
+    change_speed,
+    even_loudness,
+    one_second,
+    shift_sound,
+    turn_down,
+)
 from perceiver_lab.datasets.transforms import (
     center_crop,
     jitter_positions,
@@ -31,9 +41,13 @@ from perceiver_lab.datasets.transforms import (
 
 __all__ = [
     "NeighbourCounts",
+    "add_noise",
     "arrays",
+    "ask_some",
     "cache_root",
     "center_crop",
+    "center_sound",
+    "change_speed",
     "content_sha256",
     "data_hash",
     "data_root",
@@ -41,9 +55,11 @@ __all__ = [
     "draw_mix",
     "encode_text",
     "evaluation_crop",
+    "even_loudness",
     "first_window",
     "flying_chairs",
     "hide_ids",
+    "hide_one",
     "is_text",
     "jitter_positions",
     "load",
@@ -54,6 +70,7 @@ __all__ = [
     "motorcycle",
     "names",
     "normalise",
+    "one_second",
     "pad_ids",
     "permute_pixels",
     "pipeline",
@@ -70,10 +87,13 @@ __all__ = [
     "sample_flow",
     "sample_pixels",
     "scale_pair",
+    "scale_video",
+    "shift_sound",
     "sintel",
     "speaker_guesses",
     "standardise",
     "to_float",
     "turn_and_mirror",
+    "turn_down",
     "write_flo",
 ]

@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 
 from perceiver_lab.datasets import canvases, moving_shapes, scenes, shipped
 from perceiver_lab.datasets.plays_builder import Shakespeare
+from perceiver_lab.datasets.sound_builders import MovingDigits, SpokenDigits
 
 SEED = 20210304  # the day the Perceiver paper appeared; any number would do
 _MNIST = "https://yann.lecun.com/exdb/mnist/"
@@ -275,6 +276,8 @@ BUILDERS = {
     "scenes": Scenes,
     "moving_shapes": MovingShapes,
     "shakespeare": Shakespeare,
+    "spoken_digits": SpokenDigits,
+    "moving_digits": MovingDigits,
 }
 
 

@@ -24,6 +24,11 @@ STAND_INS = {
     "pg19": "shakespeare",
     "glue": "shakespeare/speakers",
     "imdb_reviews": "shakespeare/speakers",
+    "spoken_digit": "spoken_digits",
+    "speech_commands": "spoken_digits",
+    "nsynth": "spoken_digits",
+    "moving_mnist": "moving_digits",
+    "ucf101": "moving_digits",
 }
 
 

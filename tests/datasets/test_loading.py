@@ -5,8 +5,24 @@ import pytest
 
 from perceiver_lab.datasets import arrays, builders, content_sha256, data_hash, load, names
 
-SMALL = ("digits", "mnist_small", "photos", "shakespeare", "shakespeare/speakers")
-CANVASES = ("large_digits", "cluttered_digits", "cluttered_digits/test_1000", "scenes", "scenes/fine", "moving_shapes")
+SMALL = (
+    "digits",
+    "mnist_small",
+    "photos",
+    "shakespeare",
+    "shakespeare/speakers",
+    "spoken_digits",
+    "spoken_digits/speaker",
+)
+CANVASES = (
+    "large_digits",
+    "cluttered_digits",
+    "cluttered_digits/test_1000",
+    "scenes",
+    "scenes/fine",
+    "moving_shapes",
+    "moving_digits",
+)
 
 
 @pytest.mark.parametrize("name", SMALL)
