@@ -17,6 +17,7 @@ from perceiver_lab.adapters.outputs import (
 )
 from perceiver_lab.adapters.queries import InputQueries, PositionQueries
 from perceiver_lab.adapters.sequences import ByteInput, EntityInput
+from perceiver_lab.adapters.sound import LogMel, SideBySide
 from perceiver_lab.adapters.windows import WindowInput
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "ImageInput",
     "InputQueries",
     "LinearOutput",
+    "LogMel",
     "Modality",
     "MultimodalInput",
     "MultimodalOutput",
@@ -49,6 +51,7 @@ __all__ = [
     "PointInput",
     "PositionQueries",
     "QueryOutput",
+    "SideBySide",
     "WindowInput",
     "multimodal_adapters",
 ]

@@ -4,6 +4,7 @@ An input adapter is called with a batch of raw examples and returns one row per 
 It has `.num_channels`, the width C, and `.features(x)`, the rows without positions (B, M, C_features).
 """
 
+import math
 from collections.abc import Sequence
 
 import jax
@@ -54,6 +55,11 @@ class GridInput(nnx.Module):
         check_rngs(rngs, position_mlp_layers > 0, "The extra layers on the positions")
         width = positions.num_channels
         self.position_mlp = nnx.data([plain_linear(width, width, rngs=rngs) for _ in range(position_mlp_layers)])
+
+    @property
+    def num_elements(self) -> int:
+        """M: how many rows a whole example becomes."""
+        return math.prod(self.feature_layer.grid)
 
     def features(self, x: Float[Array, "..."], *, train: bool = False) -> Float[Array, "b m c"]:
         """The features alone, one row per cell, row-major."""
@@ -187,6 +193,8 @@ class PointInput(nnx.Module):
 
 class OneHotInput(nnx.Module):
     """A class label as one element: (B, C) -> (B, 1, C). No positions, no parameters."""
+
+    num_elements = 1
 
     def __init__(self, num_classes: int):
         """`num_classes` is the width."""

@@ -62,29 +62,44 @@ class MultimodalInput(nnx.Module):
         x: Mapping[str, Float[Array, "..."]],
         *,
         positions: None = None,
+        hidden: Mapping[str, Bool[Array, " b"]] | None = None,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
     ) -> Float[Array, "b m c"]:
         """Inputs of all modalities, one after the other.
 
+        With mask tokens (`mask_rates`), a modality may be left out: it is then hidden in every example, its token in
+        the place of each of its elements. A model that was trained with hidden modalities knows what that means.
+
         Args:
           x: name -> raw batch.
           positions: stays empty.
+          hidden: name -> True where an example's whole modality is hidden behind its mask token.
           train: passed on to the modalities' adapters.
           rngs: stream "mask", where a mask rate lies between 0 and 1.
 
         Raises:
-          ValueError: a modality is missing or unknown, or there are no rngs where they are needed.
+          ValueError: a modality is unknown, or missing or hidden without mask tokens; all are missing; or there are no
+            rngs where they are needed.
         """
         if positions is not None:
             raise ValueError("One set of positions cannot fit several modalities: leave `positions` out.")
-        return jnp.concatenate(list(self.embed_each(x, train=train, rngs=rngs).values()), axis=1)
+        return jnp.concatenate(list(self.embed_each(x, hidden=hidden, train=train, rngs=rngs).values()), axis=1)
 
     def embed_each(
-        self, x: Mapping[str, Float[Array, "..."]], *, train: bool = False, rngs: nnx.Rngs | None = None
+        self,
+        x: Mapping[str, Float[Array, "..."]],
+        *,
+        hidden: Mapping[str, Bool[Array, " b"]] | None = None,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
     ) -> dict[str, Float[Array, "b m c"]]:
         """Each modality's padded and masked inputs, by name in order. Arguments as above."""
         rows = self._pad_each(x, train)
+        self._check_hidden(hidden or {}, len(next(iter(rows.values()))))
+        for name, behind in (hidden or {}).items():
+            token = self.mask_tokens[name]()[None]
+            rows[name] = jnp.where(behind[:, None, None], token, rows[name])
         if self.mask_rates is None:
             return rows
         return {
@@ -103,15 +118,43 @@ class MultimodalInput(nnx.Module):
         return jnp.concatenate(kept, axis=1)
 
     def _pad_each(self, x, train):
-        if set(x) != set(self.names):
-            raise ValueError(f"This adapter reads the modalities {list(self.names)}; got {sorted(x)}.")
+        missing = [name for name in self.names if name not in x]
+        if set(x) - set(self.names) or not x or (missing and self.mask_rates is None):
+            may = "none may be missing: it has no mask tokens (mask_rates) to take the place of what is"
+            raise ValueError(
+                f"This adapter reads the modalities {list(self.names)}; got {sorted(x)}. It knows no others, and "
+                f"{may if self.mask_rates is None else 'not all may be missing'}."
+            )
+        batch = len(next(iter(x.values())))
         rows = {}
         for name in self.names:
+            if name in missing:
+                rows[name] = self._all_tokens(name, batch)
+                continue
             inputs = self.modalities[name](x[name], train=train)
             padding = self.paddings[name]()[None]
             padding = jnp.broadcast_to(padding, (*inputs.shape[:2], padding.shape[-1]))
             rows[name] = jnp.concatenate([inputs, padding], axis=-1)
         return rows
+
+    def _all_tokens(self, name, batch):
+        if not hasattr(self.modalities[name], "num_elements"):
+            raise ValueError(
+                f"The modality {name!r} cannot be left out: its adapter, a {type(self.modalities[name]).__name__}, has "
+                "no fixed number of elements (num_elements) for the mask token to stand in. Give it, and hide it with "
+                "hidden=."
+            )
+        shape = (batch, self.modalities[name].num_elements, self.num_channels)
+        return jnp.broadcast_to(self.mask_tokens[name]()[None], shape)
+
+    def _check_hidden(self, hidden, batch):
+        without = set(hidden) - (set() if self.mask_rates is None else set(self.names))
+        shapes = {name: behind.shape for name, behind in hidden.items()}
+        if without or any(shape != (batch,) for shape in shapes.values()):
+            raise ValueError(
+                f"hidden has {shapes}; expected arrays ({batch},) of booleans for modalities with a mask token, "
+                f"{[] if self.mask_rates is None else list(self.names)}. Tokens are made with mask_rates=."
+            )
 
     def _mask(self, name, rate, inputs, rngs):
         if rate == 0:

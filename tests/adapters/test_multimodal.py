@@ -83,3 +83,56 @@ def test_a_dropped_modality_goes_as_a_whole_in_its_share_of_examples():
 def test_what_does_not_fit_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_missing_modality_is_its_token_in_the_place_of_each_element():
+    """Left out, or hidden in all examples: the same."""
+    adapter, x = make(mask_rates={}), batch()
+    without = adapter({"label": x["label"]})
+    token = adapter.mask_tokens["image"].table[...]
+    np.testing.assert_array_equal(without[:, :6], np.broadcast_to(token[None], (2, 6, adapter.num_channels)))
+    np.testing.assert_array_equal(without[:, 6:], adapter(x)[:, 6:])
+    np.testing.assert_array_equal(without, adapter(x, hidden={"image": jnp.array([True, True])}))
+    np.testing.assert_array_equal(
+        adapter({"image": x["image"]})[:, 6], np.stack([adapter.mask_tokens["label"]()[0]] * 2)
+    )
+
+
+def test_hiding_is_by_example():
+    adapter, x = make(mask_rates={}), batch()
+    found = adapter(x, hidden={"label": jnp.array([False, True])})
+    np.testing.assert_array_equal(found[0], adapter(x)[0])
+    np.testing.assert_array_equal(found[1, :6], adapter(x)[1, :6])
+    np.testing.assert_array_equal(found[1, 6], adapter.mask_tokens["label"]()[0])
+
+
+class Unsized(OneHotInput):
+    """An adapter whose number of elements depends on the data."""
+
+    @property
+    def num_elements(self):
+        raise AttributeError
+
+
+def unsized():
+    return MultimodalInput({"label": Unsized(4), "image": OneHotInput(3)}, mask_rates={}, rngs=nnx.Rngs(0))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: make(mask_rates={})({}), r"got \[\]. It knows no others, and not all may be missing"),
+        (
+            lambda: make(mask_rates={})({**batch(), "smell": 0}),
+            r"got \['image', 'label', 'smell'\]. It knows no others",
+        ),
+        (lambda: make()({"label": batch()["label"]}), "none may be missing: it has no mask tokens"),
+        (lambda: make()(batch(), hidden={"label": jnp.array([True, False])}), r"a mask token, \[\]. Tokens are made"),
+        (lambda: make(mask_rates={})(batch(), hidden={"label": jnp.array([True])}), r"hidden has {'label': \(1,\)}"),
+        (lambda: make(mask_rates={})(batch(), hidden={"smell": jnp.array([True, False])}), "hidden has {'smell'"),
+        (lambda: unsized()({"image": jnp.zeros((2, 3))}), "'label' cannot be left out: its adapter, a Unsized"),
+    ],
+)
+def test_what_cannot_be_missing_or_hidden_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
