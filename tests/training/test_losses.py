@@ -33,6 +33,14 @@ def test_against_float64(logits, labels, smoothing):
     np.testing.assert_allclose(found, mixed, rtol=1e-5, atol=1e-5)
 
 
+def test_mixed_labels_are_smoothed_after_mixing():
+    """y <- 0.9 y + 0.1 / K on the mixed distribution, as in the release."""
+    rng = np.random.default_rng(0)
+    logits, mixed = rng.normal(size=(3, 5)).astype(np.float32), rng.dirichlet(np.ones(5), 3).astype(np.float32)
+    found = cross_entropy(jnp.asarray(logits), jnp.asarray(mixed), label_smoothing=0.1)
+    np.testing.assert_allclose(found, reference(logits, 0.9 * mixed + 0.1 / 5).mean(), rtol=1e-5)
+
+
 def test_weights_leave_padding_out():
     rng = np.random.default_rng(0)
     logits, labels = jnp.asarray(rng.normal(size=(4, 3)), jnp.float32), jnp.array([0, 2, 1, 9])
