@@ -9,8 +9,8 @@
     outputs  {"class": (B, 4), "colour": (B, O, 3), "count": (B, 3), "kind": (B, O, 5)}
 
 `scenes_perceiver_io` is trained to its end. The others are there to be compared with each other, after fewer and
-smaller steps: `scenes_eighth` is the same again, `scenes_all_queries` is asked at all 2,304 pixels in every step, and
-those that end in the name of a task are asked only that.
+smaller steps: `scenes_eighth` is the same again, those that end in the name of a task are asked only that, and
+`scenes_colour_all` is asked for the colours of all 2,304 pixels in every step.
 
     perceiver-lab train scenes_perceiver_io --mode full
 """
@@ -127,9 +127,15 @@ RECIPES = (
         headline="mask_iou",
     ),
     recipe("scenes_eighth", "the same for fewer steps, as those that follow", headline="mask_iou"),
-    recipe("scenes_all_queries", "asked at every pixel in every step", cells=None, headline="mask_iou"),
     recipe("scenes_class", "asked only for the kind of the largest shape", tasks=("class",), headline="class_accuracy"),
     recipe("scenes_count", "asked only for the number of shapes", tasks=("count",), headline="count_accuracy"),
     recipe("scenes_colour", "asked only for colours at points", tasks=("colour",), headline="colour_psnr"),
+    recipe(
+        "scenes_colour_all",
+        "asked only for colours, at every pixel in every step",
+        tasks=("colour",),
+        cells=None,
+        headline="colour_psnr",
+    ),
     recipe("scenes_kind", "asked only for what is at a point", tasks=("kind",), headline="mask_iou"),
 )
