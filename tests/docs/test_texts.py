@@ -1,11 +1,14 @@
 """What the texts say holds: links lead somewhere, commands exist, code runs."""
 
+import json
 import pathlib
 import re
 import subprocess
 import sys
 
 import pytest
+
+from perceiver_lab import recipes
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("data/**/*.md"), *ROOT.glob("benchmarks/**/*.md")])
@@ -78,3 +81,13 @@ def test_make_targets_exist(path):
 def test_examples_in_docstrings_are_true():
     done = run("-W", "error", "-c", DOCTESTS)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("data/weights/*.json")), ids=lambda path: path.stem)
+def test_results_in_the_readme_are_those_that_ship(path):
+    rows = [row for row in (ROOT / "README.md").read_text("utf-8").splitlines() if row.startswith(f"| `{path.stem}` |")]
+    assert len(rows) == 1, f"{path.stem} has {len(rows)} rows in the table of results"
+    metrics, headline = json.loads(path.read_text("utf-8"))["metrics"], recipes.get(path.stem).headline
+    for value in (metrics[headline], metrics[f"{headline}_low"], metrics[f"{headline}_high"]):
+        text = f"{100 * value:.1f}" if "accuracy" in headline else f"{value:.3g}"
+        assert text in rows[0], f"{headline} {value}: {text} is not in the row"
