@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
+from perceiver_lab.layers.linear import linear
 from perceiver_lab.layers.recording import record, recording
 from perceiver_lab.ops import CrossParams, attend, attention_weights
 
@@ -49,10 +50,10 @@ class Attention(nnx.Module):
         check_heads(num_heads, qk_channels=qk_channels, v_channels=v_channels)
         self.num_heads = num_heads
         # nnx.Linear's own initialiser is the paper's: variance scaling by fan-in, truncated normal.
-        self.query = nnx.Linear(query_channels, qk_channels, rngs=rngs)
-        self.key = nnx.Linear(kv_channels, qk_channels, rngs=rngs)
-        self.value = nnx.Linear(kv_channels, v_channels, rngs=rngs)
-        self.output = nnx.Linear(v_channels, output_channels, use_bias=output_bias, rngs=rngs)
+        self.query = linear(query_channels, qk_channels, rngs=rngs)
+        self.key = linear(kv_channels, qk_channels, rngs=rngs)
+        self.value = linear(kv_channels, v_channels, rngs=rngs)
+        self.output = linear(v_channels, output_channels, use_bias=output_bias, rngs=rngs)
 
     def __call__(
         self,

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from perceiver_lab.layers.linear import linear
 from perceiver_lab.ops import cell_coordinates, fourier_features, grid_coordinates, num_fourier_features
 
 
@@ -109,4 +110,4 @@ def plain_linear(input_channels: int, output_channels: int, *, rngs: nnx.Rngs) -
     A normal of deviation 1 / sqrt(fan-in) cut at two deviations, without correcting for what the cut takes away.
     """
     init = nnx.initializers.truncated_normal(input_channels**-0.5)
-    return nnx.Linear(input_channels, output_channels, kernel_init=init, rngs=rngs)
+    return linear(input_channels, output_channels, kernel_init=init, rngs=rngs)

@@ -35,7 +35,7 @@ def attention_weights(
       Weights in float32. A row sums to one, or to zero if its query may attend to nothing.
     """
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    scores = jnp.einsum("bnhd,bmhd->bhnm", q, k, preferred_element_type=jnp.float32) * scale
+    scores = jnp.einsum("bnhd,bmhd->bhnm", q * scale, k, preferred_element_type=jnp.float32)
     if mask is None:
         return jax.nn.softmax(scores, axis=-1)
     allowed = mask[:, None]
@@ -60,8 +60,9 @@ def attend(
       v: values.
       mask: True where query n may attend to key m.
       scale: factor on the scores; by default 1 / sqrt(d).
-      impl: "einsum", the definition; "xla", JAX's own; "cudnn", JAX's own on an NVIDIA GPU (half precision);
-        "chunked", which never holds all n x m scores; "auto", which takes "xla" until the scores get large.
+      impl: "einsum", the definition; "xla", JAX's own, whose gradients take a CPU longer; "cudnn", JAX's own on an
+        NVIDIA GPU (half precision); "chunked", which never holds all n x m scores; "auto", which takes "einsum" until
+        the scores get large.
 
     Returns:
       One row of values per query; zeros for a query that may attend to nothing.
@@ -71,7 +72,7 @@ def attend(
     """
     _check(q, k, v, mask, impl)
     if impl == "auto":
-        impl = "chunked" if q.shape[0] * q.shape[2] * q.shape[1] * k.shape[1] > _CHUNKED_FROM else "xla"
+        impl = "chunked" if q.shape[0] * q.shape[2] * q.shape[1] * k.shape[1] > _CHUNKED_FROM else "einsum"
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     if impl == "einsum":
         weights = attention_weights(q, k, mask=mask, scale=scale)
@@ -114,7 +115,7 @@ def _attend_chunked(q, k, v, mask, scale):
 class Loop(NamedTuple):
     """When a loop over chunks of inputs pays, and how much each step takes on."""
 
-    from_scores: int  # of the whole call; below, one pass is faster
+    from_scores: int  # of the whole call; up to there, one pass is faster
     step_scores: int
     longest_chunk: int
 

@@ -70,7 +70,7 @@ def cross_attend(
         form = choose_form(n, *inputs.shape[1:], **widths, batch_size=b)
     if form == "plain":
         k, v = project(inputs, params, h)
-        return attend(q, k, v, mask=mask, impl="xla")
+        return attend(q, k, v, mask=mask, impl="einsum")
     if form == "chunked":
         return _chunked(q, inputs, params, mask, chunk)
     queries = _fold_queries(q, params)
@@ -99,7 +99,7 @@ def choose_form(
         num_latents, num_inputs, input_channels, num_heads=num_heads, qk_channels=qk_channels, v_channels=v_channels
     )
     folded = counted["folded"] < counted["plain"]
-    if batch_size * num_heads * num_latents * num_inputs < loop().from_scores:
+    if batch_size * num_heads * num_latents * num_inputs <= loop().from_scores:
         return "folded" if folded else "plain"
     return "folded_chunked" if folded else "chunked"
 
@@ -128,9 +128,10 @@ def project(
 ) -> tuple[Float[Array, "b m h d"], Float[Array, "b m h e"]]:
     """Keys and values of the inputs, split into heads."""
     x = normalise(inputs) * _row(params.norm_scale) + _row(params.norm_bias)
-    k = x @ params.key_kernel + _row(params.key_bias)
-    v = x @ params.value_kernel + _row(params.value_bias)
-    return tuple(y.reshape(*y.shape[:2], num_heads, -1) for y in (k, v))
+    rows = x.reshape(-1, x.shape[-1])  # as matrices, whose gradients need no transposed copies
+    k = rows @ params.key_kernel + params.key_bias[None]
+    v = rows @ params.value_kernel + params.value_bias[None]
+    return tuple(y.reshape(*inputs.shape[:2], num_heads, -1) for y in (k, v))
 
 
 def _chunked(q, inputs, params, mask, chunk):

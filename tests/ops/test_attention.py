@@ -114,11 +114,12 @@ def test_auto_walks_in_chunks_once_the_scores_get_large(monkeypatch):
     q, k, v = arrays()
     chosen = []
     monkeypatch.setattr(attention, "_attend_chunked", lambda q, k, v, *_: chosen.append("chunked") or v[:, :N])
-    monkeypatch.setattr(attention, "_attend_jax", lambda q, k, v, *rest: chosen.append(rest[-1]) or v[:, :N])
+    weights = attention.attention_weights
+    monkeypatch.setattr(attention, "attention_weights", lambda *a, **o: chosen.append("einsum") or weights(*a, **o))
     attention.attend(q, k, v)
     monkeypatch.setattr(attention, "_CHUNKED_FROM", B * H * N * M - 1)
     attention.attend(q, k, v)
-    assert chosen == ["xla", "chunked"]
+    assert chosen == ["einsum", "chunked"]
 
 
 def test_cudnn_is_passed_on_to_jax(monkeypatch):
