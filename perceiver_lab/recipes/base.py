@@ -11,6 +11,7 @@ from flax import nnx
 from perceiver_lab.datasets import arrays, data_hash, pipeline, to_float
 from perceiver_lab.recipes.fingerprints import describe, fingerprint
 from perceiver_lab.recipes.overrides import override
+from perceiver_lab.recipes.starting import Start
 from perceiver_lab.training import (
     Accuracy,
     Evaluation,
@@ -97,8 +98,9 @@ class Recipe:
       measure: (model, batches of the test split) -> numbers, among them "total", how many records they are about, and
         the headline with its 95 % interval: NAME, NAME_low, NAME_high.
       headline: NAME, the number that is told and that `perceiver-lab reproduce` compares.
+      start_from: shipped weights that training starts from; by default it starts from chance.
 
-    The last four are those of a classifier unless given: another task brings its own.
+    The loss and the four after it are those of a classifier unless given: another task brings its own.
     """
 
     name: str
@@ -115,6 +117,7 @@ class Recipe:
     reads: tuple[str, ...] = ("image", "positions")
     measure: Callable[[nnx.Module, Iterator[dict]], dict[str, float]] = classifier_metrics
     headline: str = "accuracy"
+    start_from: Start | None = None
 
     def __post_init__(self):
         if set(self.budgets) != set(MODES):
@@ -211,6 +214,10 @@ class Recipe:
         for name in ("predict", "reads", "measure"):
             if config[name] == type(self).__dataclass_fields__[name].default:
                 del config[name]
+        if self.start_from is None:
+            del config["start_from"]
+        else:
+            config["start_from"] = self.start_from.describe()
         config["data"] = describe(dataclasses.replace(self.data, decode_once=False))  # where records wait changes none
         if self.data.mix is None:
             del config["data"]["mix"]  # as it was before anything was mixed

@@ -12,6 +12,7 @@ from flax import nnx
 from perceiver_lab.datasets import cache_root, data_hash
 from perceiver_lab.recipes.base import Recipe
 from perceiver_lab.recipes.fingerprints import code_fingerprint, describe, versions
+from perceiver_lab.recipes.starting import initial_model
 from perceiver_lab.training import Checkpointer, History, load_weights, read_about, save_weights, train
 
 WEIGHTS = "weights.safetensors"
@@ -74,6 +75,7 @@ def run(
 
     Raises:
       ValueError: unknown mode, or a folder that holds something else (see `CheckpointError`).
+      WeightsError: the recipe starts from weights that do not ship.
       NonFiniteLossError: the loss is no number.
       OSError: the folder cannot be written to.
     """
@@ -96,7 +98,7 @@ def run(
     if finished is not None:
         return finished
     outcome = train(
-        recipe.make_model(nnx.Rngs(seed)),
+        initial_model(recipe, seed),
         recipe.train_batches(mode, seed),
         steps=budget.steps,
         optimizer=recipe.optimizer.make(budget.steps),

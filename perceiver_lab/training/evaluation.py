@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
 from perceiver_lab.training.forward import Batch, forward
 from perceiver_lab.training.metrics import Accuracy
@@ -61,20 +61,26 @@ class Evaluation:
         }
 
 
-def evaluate(model: nnx.Module, batches: Iterable[Batch]) -> Evaluation:
+def evaluate(
+    model: nnx.Module,
+    batches: Iterable[Batch],
+    predict: Callable[[nnx.Module, Batch], Float[Array, "b k"]] = forward,
+    reads: Sequence[str] = ("image", "positions"),
+) -> Evaluation:
     """Run a model over batches, without dropout and without updating anything.
 
     Compiled once per model structure and batch shape; a smaller last batch is filled up rather than compiled anew.
 
     Args:
-      model: called as `model(image, train=False)`, with `positions=` where the batch has them.
-      batches: finite, dicts with "image", "label" and perhaps "positions" and "record".
+      model: by default called as `model(image, train=False)`, with `positions=` where the batch has them.
+      batches: finite, dicts with what is read, with "label" and perhaps "record".
+      predict, reads: as in `answers`; logits (B, K).
 
     Raises:
       ValueError: no batches.
     """
     logits, labels, records = [], [], []
-    for batch, said in answers(model, batches):
+    for batch, said in answers(model, batches, predict, reads):
         logits.append(said)
         labels.append(np.asarray(batch["label"]).astype(np.int64))
         records.append(batch.get("record", np.full(len(said), -1)))
