@@ -1,0 +1,138 @@
+"""Masked bytes: a Perceiver IO reads a text with holes and says what stands in them.
+
+    record   {"bytes": (128,) ids}                                  datasets.load("shakespeare", "train")[i]
+    batch    {"bytes": (64, 64) ids, some of them MASK,             next(RECIPE.train_batches("lab"))
+              "targets": (64, 64) ids as they were, "hidden": (64, 64) bool}
+    inputs   (B, 64, 129): the embedding of each id, and Fourier features of its place
+    latents  (B, 32, 128): read once, thought about
+    queries  (B, 64, 64): the same Fourier features through a linear layer, one for each byte
+    logits   (B, 64, 262): what is decoded, compared with the embedding of every id
+    loss     cross-entropy at the hidden bytes
+
+`bytes_perceiver_io` hides single bytes. It differs from the released model in its positions: there they are two learned
+tables of small numbers, one added to the embeddings and one as the queries, and at this size the model says for
+thousands of steps how frequent each byte is, and nothing else: that is `bytes_plateau`. `bytes_words` goes on with
+whole words hidden, as in the paper (2107.14795, section 4.1). `bytes_transformer` is a Transformer of the same FLOPs.
+
+    perceiver-lab train bytes_perceiver_io --mode full
+"""
+
+from flax import nnx
+
+from perceiver_lab.adapters import ByteInput, ByteOutput, PositionQueries
+from perceiver_lab.datasets import first_window, mask_spans, mask_words, random_window
+from perceiver_lab.layers import FourierPositions, LearnedPositions, ProjectedPositions
+from perceiver_lab.models import Decoder, PerceiverConfig, PerceiverIO
+from perceiver_lab.models.baselines import Bert, BertConfig
+from perceiver_lab.recipes.base import Budget, Data, Recipe
+from perceiver_lab.recipes.masked_bytes_measure import READS, masked_loss, measure_masked, predict
+from perceiver_lab.recipes.starting import Start
+from perceiver_lab.training import OptimizerConfig
+
+LENGTH = 64  # bytes in a window
+
+# Sizes of every Perceiver IO on bytes here, so that their encoders can be handed on.
+ENCODER = PerceiverConfig(
+    num_latents=32,
+    latent_channels=128,
+    num_self_attends_per_block=2,
+    num_cross_heads=4,
+    num_self_heads=4,
+    qk_channels=128,
+)
+SIZES = {"channels": 64, "num_bands": 32}
+WHOLE = ("input_adapter", "encoder", "decoder", "output_adapter")
+
+
+def fourier(recipe: Recipe) -> FourierPositions:
+    """Where a byte stands."""
+    return FourierPositions((LENGTH,), num_bands=recipe.options["num_bands"])
+
+
+def byte_input(recipe: Recipe, rngs: nnx.Rngs) -> ByteInput:
+    """Ids with Fourier positions beside them: as loud as the embedding, and telling every place apart at once."""
+    return ByteInput(recipe.options["channels"], LENGTH, positions=fourier(recipe), combine="concat", rngs=rngs)
+
+
+def build(recipe: Recipe, rngs: nnx.Rngs) -> PerceiverIO:
+    """Fourier positions at either end, and queries that are added to what they read."""
+    queries = PositionQueries(ProjectedPositions(fourier(recipe), recipe.options["channels"], rngs=rngs))
+    return _assemble(recipe, byte_input(recipe, rngs), queries, use_query_residual=True, rngs=rngs)
+
+
+def build_as_released(recipe: Recipe, rngs: nnx.Rngs) -> PerceiverIO:
+    """The layout of the released model (`presets.mlm_bytes_io`), small: learned positions, no query residual."""
+    channels = recipe.options["channels"]
+    queries = PositionQueries(LearnedPositions((LENGTH,), channels, rngs=rngs))
+    return _assemble(recipe, ByteInput(channels, LENGTH, rngs=rngs), queries, use_query_residual=False, rngs=rngs)
+
+
+def build_transformer(recipe: Recipe, rngs: nnx.Rngs) -> Bert:
+    """The same ids and positions through a Transformer."""
+    inputs = byte_input(recipe, rngs)
+    return Bert(recipe.model, input_adapter=inputs, output_adapter=ByteOutput(), rngs=rngs)
+
+
+def _assemble(recipe, inputs, queries, *, use_query_residual, rngs):
+    channels = recipe.model.latent_channels
+    decoder = Decoder(
+        queries,
+        channels,
+        output_channels=None,
+        num_heads=4,
+        qk_channels=channels,
+        use_query_residual=use_query_residual,
+        rngs=rngs,
+    )
+    return PerceiverIO(recipe.model, input_adapter=inputs, decoder=decoder, output_adapter=ByteOutput(), rngs=rngs)
+
+
+def recipe(name, summary, *, build=build, model=ENCODER, mask=None, steps, rate=2e-3, start_from=None):
+    """The same data, optimiser and sizes for all, so that they can be compared."""
+    mask = mask_spans(0.15) if mask is None else mask
+    return Recipe(
+        name=name,
+        summary=summary,
+        build=build,
+        model=model,
+        options=SIZES,
+        data=Data(
+            name="shakespeare",
+            train_transforms=(random_window(LENGTH), mask),
+            test_transforms=(first_window(LENGTH), mask),
+        ),
+        optimizer=OptimizerConfig(learning_rate=rate, warmup_steps=100, schedule="warmup_cosine"),
+        budgets={
+            "ci": Budget(steps=4, batch_size=16, train_part="[:200]", test_part="[:50]", test_batch_size=50),
+            "lab": Budget(steps=min(steps, 400), batch_size=64, test_part="[:500]"),
+            "full": Budget(steps=steps, batch_size=64, evaluate_every=2000, log_every=20),
+        },
+        numerics=1,
+        loss=masked_loss,
+        predict=predict,
+        reads=READS,
+        measure=measure_masked,
+        headline="bits_per_masked_byte",
+        start_from=start_from,
+    )
+
+
+RECIPES = (
+    recipe("bytes_perceiver_io", "32 latents of 128 channels fill single hidden bytes in", build=build, steps=16000),
+    recipe("bytes_plateau", "the same in the layout of the release", build=build_as_released, steps=2000),
+    recipe(
+        "bytes_words",
+        "the first of these, trained on with whole words hidden",
+        mask=mask_words(0.15),
+        steps=4000,
+        rate=1e-3,
+        start_from=Start(recipe="bytes_perceiver_io", parts=WHOLE),
+    ),
+    recipe(
+        "bytes_transformer",
+        "a Transformer of the same FLOPs fills single hidden bytes in",
+        build=build_transformer,
+        model=BertConfig(channels=64, num_layers=4, num_heads=4),
+        steps=16000,
+    ),
+)
