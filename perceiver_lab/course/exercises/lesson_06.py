@@ -108,8 +108,8 @@ EXERCISES = (
     Exercise(
         id="06.1",
         title="What an answer costs",
-        question="2,304 pixels were read into 32 latents. You now ask for the colour at 40,000 points. How many scores "
-        "(query against key) does one head of the decoder compute?",
+        question="A picture of 2,304 pixels was read into 32 latents. You now ask for the colour at 40,000 points. How "
+        "many scores (query against key) does one head of the decoder compute?",
         minutes=2,
         difficulty=1,
         grade=graders.number(
@@ -117,8 +117,8 @@ EXERCISES = (
             mistakes=[
                 (40_000.0**2, "the queries do not look at each other: each of them looks at the latents"),
                 (40_000.0 * 2_304, "the decoder does not see the pixels: what they said is in the 32 latents now"),
-                (2_304.0 * 32, "that is the encoder, which has read already: nothing of it is done again"),
-                (40_000.0 * 32 + 2_304 * 32, "the latents are there already: the encoder's scores are not needed anew"),
+                (2_304.0 * 32, "that would be an encoder that reads the pixels; the reading is over"),
+                (40_000.0 * 32 + 2_304 * 32, "the latents are there already: nothing is read anew for a question"),
                 (40_000.0, "each of the 40,000 queries has a score with each latent, not just one"),
             ],
         ),
