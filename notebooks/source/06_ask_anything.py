@@ -15,7 +15,8 @@
 # - measure optical flow against methods that learn nothing.
 #
 # **Needs** lesson [04](04_the_perceiver.ipynb) (the Perceiver) and lesson [03](03_where_am_i.ipynb) (positions).
-# **Time** about 80 minutes with the exercises. The cells alone take a few minutes on two cores.
+# **Next** lesson 07 asks for bytes that are hidden. **Time** about 80 minutes with the exercises. The cells alone
+# take a few minutes on two cores.
 
 # %%
 # The same in every lesson. In Colab it fetches the course first; anywhere else it only finds it.
@@ -398,10 +399,10 @@ print("parameters:", f"{sum(one.about['parameters'] for one in single.values()):
       f"{eighth.about['parameters']:,} in one")  # fmt: skip
 
 # %% [markdown]
-# Class and count are better in company, and the masks are as good: all three need to know where the shapes are, and
-# what helps one helps the others. Colour pays. It alone wants to know about every corner of the picture, and with
-# three others in the same latents, and in the same loss, it gets less room. So sharing is no free lunch, and whether
-# it is worth it is to be measured. Each of these is one training; small differences mean nothing.
+# Class and count are better in company, and the masks are as good: all three need to know where the shapes are, so
+# that what helps one may help the others. Colour pays. It alone wants to know about every corner of the picture, and
+# with three others in the same latents, and in the same loss, it gets less room. So sharing is no free lunch, and
+# whether it is worth it is to be measured. Each of these is one training; small differences mean nothing.
 #
 # The paper measured it for language. On the eight GLUE tasks, its byte model reaches 80.95 on average with a model
 # per task. One model for all reaches 81.49 with one token shared by all tasks, and 81.79 with a learned query for
@@ -642,7 +643,7 @@ figures.flow_grid(
 #
 # Nobody composed this one: a motorcycle, seen by two cameras side by side (Middlebury stereo data, measured with
 # structured light). What differs between the two views is how near each thing is, so all flow points to the left,
-# near things more. The pictures are shrunk by 8, so that motions are no longer than those of the training. They are
+# near things more. The pictures are shrunk by 8, so that motions are about as long as those of the training. They are
 # then 62 x 92 pixels, and the model reads 48 x 64: it answers four tiles that overlap, and where they do, each answer
 # counts by its distance to its own tile's edge. The paper treats larger frames like that (appendix H).
 
@@ -712,10 +713,10 @@ figures.image_grid(
 )  # fmt: skip
 
 # %% [markdown]
-# To say which shape it is, the class query looks into latents that hold that shape, and its colour is there too. The
-# count query says the background's colour instead. So a query is a place in a space of questions, and what it brings
-# back is more than its task needs. Nobody asked for this, and nothing guarantees it: with other weights it may be
-# otherwise.
+# To say which shape it is, the class query must look into latents that hold that shape, and apparently its colour is
+# there too. The count query says the background's colour instead. So a query is a place in a space of questions, and
+# what it brings back is more than its task needs. Nobody asked for this, and nothing guarantees it: with other
+# weights it may be otherwise.
 #
 # ## Explore: ask it yourself
 #
@@ -729,8 +730,8 @@ figures.image_grid(
 # 2. **Halfway between two questions.** The blend is set to `kind`, from the circle of example 4 to the right edge,
 #    straight across the star. The first strip blends the two *queries*, the second asks at the *points* of the line
 #    between. Only one of them meets the star. Why does the other not?
-# 3. **From class to colour.** Make A the class and B the colour at any point. Read as a colour, which one does the
-#    strip begin with? You have met it above.
+# 3. **From class to colour.** Click `class` in the table and then *A := the question here*; click `colour`, and the
+#    same for B. Which colour does the second strip begin with? You have met it above.
 
 # %%
 QueryPlayground(
@@ -745,7 +746,7 @@ QueryPlayground(
         "class": scenes["label"][:6], "count": scenes["count"][:6] - 1, "colour": scenes["image"][:6],
         "kind": scenes["kinds"][:6],
     },
-    example=4, view="kind", first=["kind", 33, 13], second=["kind", 33, 47],
+    example=4, task="kind", first=["kind", 33, 13], second=["kind", 33, 47],
 )  # fmt: skip
 
 # %% [markdown]
@@ -757,8 +758,8 @@ QueryPlayground(
 # 1. Move the point across the outline of a shape: how many pixels does the answer need to change its mind?
 # 2. The blend goes from a corner of the background to the middle of a shape. Does the flow slide from one motion to
 #    the other, or does it flip?
-# 3. In example 4, ask in the middle of the shape at the lower left, and compare with the truth. The model is quite
-#    sure which way it moves, and wrong.
+# 3. In example 4, ask in the middle of the shape at the lower left, and compare with the truth: the model has it move
+#    the other way.
 
 # %%
 QueryPlayground(
@@ -876,8 +877,9 @@ check("06.6", answer)
 #   [2107.14795](https://arxiv.org/abs/2107.14795). Decoder and queries: section 3.2 and appendix E; cost: appendix
 #   E.2; tasks by queries on GLUE: tables 2 and 14; optical flow: section 4.2, table 3 and appendix H; training on a
 #   part of the outputs, and videos: section 4.3 and table 5.
-# - The coordinates of the published models: their code, `perceiver/position_encoding.py` and `io_processors.py` in
-#   [google-deepmind/deepmind-research](https://github.com/google-deepmind/deepmind-research).
+# - The coordinates of the published models: their code,
+#   [google-deepmind/deepmind-research](https://github.com/google-deepmind/deepmind-research), whole grids in
+#   `perceiver/position_encoding.py`, selected cells in `perceiver/perceiver.py` (`BasicDecoder.decoder_query`).
 # - Colours of flow: S. Baker et al., *A Database and Evaluation Methodology for Optical Flow*, IJCV 2011.
 # - TV-L1: C. Zach, T. Pock and H. Bischof, *A Duality Based Approach for Realtime TV-L1 Optical Flow*, 2007.
 #   Iterative Lucas-Kanade: G. Le Besnerais and F. Champagnat, *Dense Optical Flow by Iterative Local Window
