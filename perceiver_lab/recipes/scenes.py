@@ -38,7 +38,7 @@ AN_EIGHTH = SIDE * SIDE // 8
 
 
 def fourier(grid: tuple[int, ...], num_bands: int) -> FourierPositions:
-    """Features of 1, 2, ..., num_bands half-waves over the image, coarser than its pixels."""
+    """Waves of 1, 2, ..., num_bands turns over the image, longer than its pixels."""
     return FourierPositions(grid, num_bands=num_bands, max_resolution=(2 * num_bands,) * 2)
 
 
