@@ -74,6 +74,7 @@ def trained(
     if live:
         with LiveCurve() as curve:
             run = _run(recipe, mode, seed, progress, (curve,))
+            curve(run.history)  # a run that was finished earlier reports nothing on the way
     else:
         run = _run(recipe, mode, seed, progress, ())
     _tell(recipe, f"trained in {run.about['minutes']:g} minutes", run.metrics)

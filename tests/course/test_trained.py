@@ -38,6 +38,14 @@ def test_retraining_on_request(tiny, ships):
     assert not trained("tiny", mode="ci", retrain=True, live=False, progress=False).shipped
 
 
+def test_a_run_that_was_finished_earlier_shows_its_curve_too(tiny, monkeypatch):
+    trained("tiny", mode="ci", live=False, progress=False)
+    screen = Screen(monkeypatch)
+    again = trained("tiny", mode="ci", progress=False)
+    assert screen.shown and "loss" in screen.shown[-1][0]["text/plain"]
+    assert len(again.history)
+
+
 def test_what_cannot_be_used_makes_room(tiny, capsys):
     trained("tiny", mode="ci", progress=False)
     weights = recipes.run_folder(tiny, "ci", 0) / "weights.safetensors"
