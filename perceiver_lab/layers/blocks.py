@@ -65,7 +65,7 @@ class CrossAttentionBlock(nnx.Module):
 
     def __call__(
         self,
-        queries: Float[Array, "b n q"],
+        queries: Float[Array, "#b n q"],
         inputs: Float[Array, "b m c"],
         *,
         mask: Bool[Array, "b n m"] | None = None,
@@ -75,13 +75,14 @@ class CrossAttentionBlock(nnx.Module):
         """Read the inputs.
 
         Args:
-          queries: one per row of the result.
+          queries: one per row of the result; a batch of one reads every example, and is projected once.
           inputs: what is read.
           mask: True where query n may attend to input m; by default everywhere.
           train: whether dropout acts.
           rngs: for dropout, stream "dropout".
         """
         q = self.attention.project_queries(self.query_norm(queries))
+        q = jnp.broadcast_to(q, (len(inputs), *q.shape[1:]))
         params = self.attention.cross_params(self.kv_norm)
         if recording():
             context = attend_recorded(q, *project(inputs, params, self.attention.num_heads), mask=mask)

@@ -90,9 +90,13 @@ def _at(features, cells):
 
 
 def build(queries: nnx.Module, inputs: Array, given: Mapping[str | None, Mapping[str, Array]]) -> Array:
-    """Call a query adapter with what each group is given."""
+    """Call a query adapter with what each group is given.
+
+    Queries that are the same for every example are made once, (1, O, E): the decoder norms and projects them once too.
+    """
     if None in given:
-        return queries(inputs, **given[None])
+        alike = not queries.needs_inputs and all(array.ndim == 1 for array in given[None].values())
+        return queries(inputs[:1] if alike else inputs, **given[None])
     by_option: dict[str, dict[str, Any]] = {"cells": {}, "features": {}, "positions": {}}
     for name, arguments in given.items():
         for option, value in arguments.items():
@@ -104,7 +108,7 @@ def build(queries: nnx.Module, inputs: Array, given: Mapping[str | None, Mapping
 
 
 def build_all(queries: nnx.Module, inputs: Array, groups: Mapping[str | None, Asked]) -> Array:
-    """All queries at once."""
+    """All queries at once; as in `build`, once for all examples where they are alike."""
     options = ("features", "cells", "positions")
     return build(
         queries,

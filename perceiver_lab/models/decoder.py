@@ -64,7 +64,7 @@ class Decoder(nnx.Module):
     def __call__(
         self,
         latents: Float[Array, "b n d"],
-        queries: Float[Array, "b o e"],
+        queries: Float[Array, "#b o e"],
         *,
         query_mask: Bool[Array, "b o"] | None = None,
         latent_mask: Bool[Array, "b n"] | None = None,
@@ -73,7 +73,7 @@ class Decoder(nnx.Module):
 
         Args:
           latents: what the encoder made of the inputs.
-          queries: from `self.queries`, or any others of their width.
+          queries: from `self.queries`, or any others of their width; (1, O, E) asks every example the same.
           query_mask: True = valid. A masked query reads nothing: without the query residual its output is a constant.
           latent_mask: True = on. A latent that is off is not read.
 
@@ -89,12 +89,13 @@ class Decoder(nnx.Module):
         width = self.queries.num_channels
         if latents.ndim != 3 or latents.shape[-1] != self.latent_channels or 0 in latents.shape:
             raise ValueError(f"latents must be (B, N, D) with D = {self.latent_channels}; got shape {latents.shape}.")
-        if queries.ndim != 3 or queries.shape[-1] != width or 0 in queries.shape or len(queries) != len(latents):
+        batches = (1, len(latents))
+        if queries.ndim != 3 or queries.shape[-1] != width or 0 in queries.shape or len(queries) not in batches:
             raise ValueError(
-                f"queries must be (B, O, E) with B = {len(latents)}, the latents' batch size, and E = {width}; got "
-                f"shape {queries.shape}."
+                f"queries must be (B, O, E) with B = {len(latents)}, the latents' batch size, or 1, and E = "
+                f"{width}; got shape {queries.shape}."
             )
-        check_mask(valid, queries.shape[:2], "query_mask", "(B, O)")
+        check_mask(valid, (len(latents), queries.shape[1]), "query_mask", "(B, O)")
         check_mask(on, latents.shape[:2], "latent_mask", "(B, N)")
         rows = None if valid is None else query_mask(valid, latents.shape[1])
         columns = None if on is None else input_mask(on, queries.shape[1])

@@ -146,7 +146,7 @@ class PerceiverIO(EncodingModel):
         groups = asked(queries, inputs, features=features, cells=cells, positions=positions)
         # What is refused is refused here, where values are known; in the loop they are not.
         whole = nnx.eval_shape(lambda: build_all(queries, inputs, groups))
-        check_mask(query_mask, whole.shape[:2], "query_mask", "(B, O)")
+        check_mask(query_mask, (len(latents), whole.shape[1]), "query_mask", "(B, O)")
 
         def rows_of(given, mask, sizes):
             decoded = self.decoder(latents, build(queries, inputs, given), query_mask=mask, latent_mask=latent_mask)

@@ -40,6 +40,15 @@ def cross_by_hand(block, queries, inputs):
     return x + block.mlp(block.mlp_norm(x))
 
 
+@pytest.mark.parametrize("use_query_residual", [True, False])
+def test_queries_of_a_batch_of_one_read_every_example(use_query_residual):
+    block = cross(use_query_residual=use_query_residual)
+    queries, inputs = normal(1, 5, 8), normal(3, 7, 6, seed=1)
+    every = run(block, queries, inputs)
+    assert every.shape == (3, 5, 8)
+    np.testing.assert_allclose(every, run(block, jnp.repeat(queries, 3, axis=0), inputs), atol=1e-6)
+
+
 @nnx.jit
 def self_by_hand(block, x):
     x = x + block.attention(block.norm(x), block.norm(x))

@@ -45,6 +45,21 @@ def test_outputs_can_be_asked_for_one_at_a_time(model):
     np.testing.assert_allclose(model(IMAGES, cells=cells), model(IMAGES)[:, cells], atol=1e-6)
 
 
+def test_queries_that_are_the_same_for_every_example_are_made_once(model, monkeypatch):
+    expected, asked, decode = model(IMAGES), [], type(model.decoder).__call__
+
+    def spy(decoder, latents, queries, **masks):
+        asked.append(len(queries))
+        return decode(decoder, latents, queries, **masks)
+
+    monkeypatch.setattr(type(model.decoder), "__call__", spy)
+    some, each = jnp.array([3, 1]), jnp.array([[3, 1], [0, 2]])
+    np.testing.assert_allclose(model(IMAGES, cells=some), expected[:, some], atol=1e-6)
+    np.testing.assert_allclose(model(IMAGES, cells=each)[1], expected[1, each[1]], atol=1e-6)
+    model(IMAGES)
+    assert asked == [1, 2, 1]
+
+
 def test_a_masked_query_gives_one_constant_and_leaves_the_others_alone(model):
     mask = jnp.ones((2, 12), bool).at[:, 4].set(False).at[1, 9].set(False)
     outputs, unmasked = model(IMAGES, query_mask=mask), model(IMAGES)
