@@ -149,8 +149,8 @@ RECIPES = (
         ),
         budgets={
             "ci": Budget(steps=4, batch_size=8, train_part="[:64]", test_part="[:20]", test_batch_size=20),
-            "lab": Budget(steps=500, batch_size=16, test_part="[:200]", test_batch_size=50),
-            "full": Budget(steps=10000, batch_size=16, test_batch_size=50, evaluate_every=2500, log_every=20),
+            "lab": Budget(steps=400, batch_size=16, test_part="[:200]", test_batch_size=50),
+            "full": Budget(steps=8000, batch_size=16, test_batch_size=50, evaluate_every=4000, log_every=20),
         },
         numerics=1,
         loss=senses_loss,
