@@ -97,7 +97,7 @@ class ByteInput(nnx.Module):
                 f"positions must be one coordinate in [-1, 1] per element, {(*features.shape[:2], 1)}; got "
                 f"{positions.shape}."
             )
-        encoded = self.positions.at(jnp.arange(features.shape[1])) if positions is None else self.positions(positions)
+        encoded = self.positions()[: features.shape[1]] if positions is None else self.positions(positions)
         encoded = encoded if encoded.ndim == 3 else encoded[None]
         encoded = jnp.broadcast_to(encoded, (*features.shape[:2], encoded.shape[-1]))
         return features + encoded if self.combine == "add" else jnp.concatenate([features, encoded], axis=-1)

@@ -51,6 +51,7 @@ def _decoder_name(queries, output):
 _ROOT_NAMES = {
     layers.Attention: "attention",
     layers.CrossAttentionBlock: "cross_attention",
+    layers.LayerNorm: "layer_norm",
     layers.LearnedPositions: "trainable_position_encoding",
     layers.MLP: "mlp",
     layers.SelfAttentionBlock: "self_attention",

@@ -1,6 +1,6 @@
 """Flax modules: attention, MLP, blocks, stacks, position encodings, convolutions."""
 
-from perceiver_lab.layers.attention import Attention, layer_norm
+from perceiver_lab.layers.attention import Attention, LayerNorm, layer_norm
 from perceiver_lab.layers.blocks import CrossAttentionBlock, SelfAttentionBlock
 from perceiver_lab.layers.conv import BatchNorm, ConvDownsample, ConvUpsample, TransposedConv
 from perceiver_lab.layers.mlp import MLP
@@ -17,6 +17,7 @@ __all__ = [
     "ConvUpsample",
     "CrossAttentionBlock",
     "FourierPositions",
+    "LayerNorm",
     "LearnedPositions",
     "ProjectedPositions",
     "SelfAttentionBlock",
