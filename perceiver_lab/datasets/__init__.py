@@ -6,7 +6,7 @@ resumable stream of batches, changed on the way by what is in `transforms`.
 
 from perceiver_lab.datasets.augment import evaluation_crop, normalise, random_area_crop, random_mirror, resize_cubic
 from perceiver_lab.datasets.bytes import decode_ids, encode_text, hide_ids, is_text, pad_ids
-from perceiver_lab.datasets.dense import sample_cells, turn_and_mirror
+from perceiver_lab.datasets.dense import sample_cells, spread_cells, turn_and_mirror
 from perceiver_lab.datasets.flow import mirror_pair, sample_flow, scale_pair
 from perceiver_lab.datasets.flow_files import flying_chairs, read_flo, sintel, write_flo
 from perceiver_lab.datasets.loading import arrays, content_sha256, data_hash, load, names
@@ -91,6 +91,7 @@ __all__ = [
     "shift_sound",
     "sintel",
     "speaker_guesses",
+    "spread_cells",
     "standardise",
     "to_float",
     "turn_and_mirror",

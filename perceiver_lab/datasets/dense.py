@@ -48,3 +48,28 @@ def sample_cells(count: int) -> Callable[[Record, np.random.Generator], Record]:
         return {**record, "cells": chosen.astype(np.int32)}
 
     return sample
+
+
+def spread_cells(height: int, width: int) -> Callable[[Record, np.random.Generator], Record]:
+    """Choose one pixel of every block of `height` x `width` that is asked for: "cells" int32, block after block.
+
+    As many as `sample_cells(H * W // (height * width))` chooses, and each as likely. But no region is left out: since
+    neighbours look alike, the loss at these pixels is nearer to that at all of them.
+    """
+    for size in (height, width):
+        if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
+            raise ValueError(f"spread_cells({height!r}, {width!r}): expected whole numbers of pixels, at least 1.")
+
+    def spread(record, rng):
+        rows, columns = record["image"].shape[:2]
+        if rows % height or columns % width:
+            raise ValueError(
+                f"spread_cells({height}, {width}) was given an image of {rows} x {columns} pixels, which these blocks "
+                "do not fill. Choose divisors of its sides."
+            )
+        tops, lefts = np.mgrid[0:rows:height, 0:columns:width].reshape(2, -1)
+        row = tops + rng.integers(height, size=tops.size)
+        column = lefts + rng.integers(width, size=lefts.size)
+        return {**record, "cells": (row * columns + column).astype(np.int32)}
+
+    return spread

@@ -10,7 +10,8 @@
 
 `scenes_perceiver_io` is trained to its end. The others are there to be compared with each other, after fewer and
 smaller steps: `scenes_eighth` is the same again, those that end in the name of a task are asked only that, and
-`scenes_colour_all` is asked for the colours of all 2,304 pixels in every step.
+`scenes_colour_all` is asked for the colours of all 2,304 pixels in every step, `scenes_colour_spread` for one of every
+eight neighbours.
 
     perceiver-lab train scenes_perceiver_io --mode full
 """
@@ -25,7 +26,7 @@ from perceiver_lab.adapters import (
     MultimodalQueries,
     PositionQueries,
 )
-from perceiver_lab.datasets import sample_cells, to_float, turn_and_mirror
+from perceiver_lab.datasets import sample_cells, spread_cells, to_float, turn_and_mirror
 from perceiver_lab.datasets.scenes import SIDE
 from perceiver_lab.layers import FourierPositions, LearnedPositions
 from perceiver_lab.models import Decoder, PerceiverConfig, PerceiverIO
@@ -34,7 +35,7 @@ from perceiver_lab.recipes.scenes_measure import measure_scenes
 from perceiver_lab.recipes.scenes_tasks import OUTPUTS, POINT_TASKS, predict, scenes_loss
 from perceiver_lab.training import OptimizerConfig
 
-AN_EIGHTH = SIDE * SIDE // 8
+AN_EIGHTH = (sample_cells(SIDE * SIDE // 8),)
 
 
 def fourier(grid: tuple[int, ...], num_bands: int) -> FourierPositions:
@@ -79,9 +80,8 @@ def build(recipe: Recipe, rngs: nnx.Rngs) -> PerceiverIO:
     )
 
 
-def recipe(name, summary, *, tasks=tuple(OUTPUTS), cells=AN_EIGHTH, steps=3000, batch_size=16, headline):
+def recipe(name, summary, *, tasks=tuple(OUTPUTS), asked=AN_EIGHTH, steps=3000, batch_size=16, headline):
     """The same sizes for all, so that they can be compared."""
-    asked = () if cells is None else (sample_cells(cells),)
     return Recipe(
         name=name,
         summary=summary,
@@ -134,7 +134,14 @@ RECIPES = (
         "scenes_colour_all",
         "asked only for colours, at every pixel in every step",
         tasks=("colour",),
-        cells=None,
+        asked=(),
+        headline="colour_psnr",
+    ),
+    recipe(
+        "scenes_colour_spread",
+        "asked only for colours, at one pixel of every 2 x 4 in each step",
+        tasks=("colour",),
+        asked=(spread_cells(2, 4),),
         headline="colour_psnr",
     ),
     recipe("scenes_kind", "asked only for what is at a point", tasks=("kind",), headline="mask_iou"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from perceiver_lab.datasets import pipeline, sample_cells, turn_and_mirror
+from perceiver_lab.datasets import pipeline, sample_cells, spread_cells, turn_and_mirror
 
 
 def record(side=5):
@@ -45,6 +45,28 @@ def test_every_cell_is_equally_likely():
     assert np.abs(counts - 200).max() < 60
 
 
+def test_one_cell_of_every_block_each_as_likely():
+    given = record(side=6)
+    cells = spread_cells(2, 3)(given, np.random.default_rng(0))["cells"]
+    assert cells.dtype == np.int32 and sorted(cells // 6 // 2 * 2 + cells % 6 // 3) == list(range(6))
+    counts = np.zeros(36)
+    for seed in range(600):
+        counts[spread_cells(2, 3)(given, np.random.default_rng(seed))["cells"]] += 1
+    assert counts.sum() == 3600 and np.abs(counts - 100).max() < 45
+
+
+def test_cells_of_blocks_tell_more_about_the_whole_than_as_many_anywhere():
+    # A picture that grows darker from left to right: its mean, told by an eighth of its pixels.
+    picture = np.repeat(np.linspace(0, 1, 16)[None], 16, axis=0)
+    given = {"image": np.zeros((16, 16, 3), np.uint8)}
+
+    def error(transform):
+        means = [picture.ravel()[transform(given, np.random.default_rng(seed))["cells"]].mean() for seed in range(200)]
+        return np.std(means)
+
+    assert error(spread_cells(2, 4)) < error(sample_cells(32)) / 2
+
+
 def test_in_a_pipeline():
     columns = {"image": np.zeros((6, 4, 4, 3), np.uint8), "kinds": np.zeros((6, 4, 4), np.uint8)}
     batch = next(pipeline(columns, batch_size=3, transforms=(turn_and_mirror, sample_cells(7))))
@@ -60,3 +82,10 @@ def test_what_does_not_fit():
     for wrong in (0, 1.5, True):
         with pytest.raises(ValueError, match="expected a whole number of pixels, at least 1"):
             sample_cells(wrong)
+    with pytest.raises(
+        ValueError, match=r"spread_cells\(2, 4\) was given an image of 5 x 5 pixels, which these blocks"
+    ):
+        spread_cells(2, 4)(record(), np.random.default_rng(0))
+    for wrong in ((0, 2), (2, 1.5), (True, 1)):
+        with pytest.raises(ValueError, match="expected whole numbers of pixels, at least 1"):
+            spread_cells(*wrong)
