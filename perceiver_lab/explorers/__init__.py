@@ -3,6 +3,8 @@
 from perceiver_lab.explorers.attention import AttentionExplorer
 from perceiver_lab.explorers.base import Explorer
 from perceiver_lab.explorers.fourier import FourierBandwidth
+from perceiver_lab.explorers.mixer import SenseMixer
+from perceiver_lab.explorers.painter import MaskPainter
 from perceiver_lab.explorers.playground import QueryPlayground
 from perceiver_lab.explorers.playground_tasks import Task
 from perceiver_lab.explorers.providers import ArrayProvider, ModelProvider, Provider
@@ -14,9 +16,11 @@ __all__ = [
     "AttentionExplorer",
     "Explorer",
     "FourierBandwidth",
+    "MaskPainter",
     "ModelProvider",
     "Provider",
     "QueryPlayground",
+    "SenseMixer",
     "ShapeTracer",
     "ShuffleDial",
     "Task",

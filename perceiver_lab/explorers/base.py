@@ -1,8 +1,9 @@
 """What all explorers share: a widget that describes itself, answers questions, and can be saved as a page.
 
-A front end is one ES module without imports, made of `static/base.js` and the explorer's own scripts, so it works
-without a network and without a bundler. It keeps small state in synchronised traits and asks for everything large:
-`{"ask": {"what": "tile", ...}}` goes to Python, which answers with JSON and buffers. A saved page carries the answers.
+A front end is one ES module without imports, made of `static/base.js`, `static/base_talk.js` and the explorer's own
+scripts, so it works without a network and without a bundler. It keeps small state in synchronised traits and asks for
+everything large: `{"ask": {"what": "tile", ...}}` goes to Python, which answers with JSON and buffers. A saved page
+carries the answers.
 """
 
 import base64
@@ -23,8 +24,9 @@ Answer = tuple[dict[str, Any], list[bytes]]
 
 def front_end(*names: str) -> dict[str, str]:
     """The module and the style sheet of an explorer, as text: a Path would start a file watcher."""
-    module = "\n".join((STATIC / f"{name}.js").read_text("utf-8") for name in ("base", *names))
-    sheet = "\n".join((STATIC / f"{name}.css").read_text("utf-8") for name in ("base", names[-1]))
+    module = "\n".join((STATIC / f"{name}.js").read_text("utf-8") for name in ("base", "base_talk", *names))
+    sheets = [STATIC / f"{name}.css" for name in ("base", names[-1])]
+    sheet = "\n".join(path.read_text("utf-8") for path in sheets if path.exists())
     return {"_esm": module, "_css": sheet}
 
 
@@ -109,7 +111,7 @@ class Explorer(anywidget.AnyWidget):
 
 
 def key_of(ask: Mapping[str, Any]) -> str:
-    """The name under which a page keeps an answer; `keyOf` in base.js makes the same."""
+    """The name under which a page keeps an answer; `keyOf` in base_talk.js makes the same."""
     return json.dumps(ask, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 

@@ -5,6 +5,8 @@ import pytest
 
 from perceiver_lab.explorers import ArrayProvider, AttentionExplorer, ShuffleDial
 
+from .mixers import make_mixer
+from .painters import make_painter
 from .playgrounds import make_flow_playground, make_playground
 
 LATENTS, SIDE, CLASSES = 6, 4, 3
@@ -65,6 +67,16 @@ def playground():
 @pytest.fixture
 def flow_playground():
     return make_flow_playground()
+
+
+@pytest.fixture
+def painter():
+    return make_painter()
+
+
+@pytest.fixture
+def mixer():
+    return make_mixer()
 
 
 @pytest.fixture(params=["light", "dark"])

@@ -13,8 +13,9 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 @pytest.fixture
-def all_explorers(attention, shuffle, flow_playground):
-    return [attention, shuffle, flow_playground, ShapeTracer(), FourierBandwidth(signal=np.sin(np.arange(40)))]
+def all_explorers(attention, shuffle, flow_playground, painter, mixer):
+    small = [ShapeTracer(), FourierBandwidth(signal=np.sin(np.arange(40)))]
+    return [attention, shuffle, flow_playground, painter, mixer, *small]
 
 
 def test_a_notebook_stores_a_described_first_frame_on_one_line(all_explorers):
@@ -39,9 +40,11 @@ def test_front_ends_are_modules_without_imports(all_explorers):
 
 
 def test_own_style_sheets_touch_no_other_explorer():
-    for kind in ("attention", "playground", "shapes", "fourier", "shuffle"):
-        for line in (STATIC / f"{kind}.css").read_text().splitlines():
-            assert all(part.strip().startswith(f".pl-{kind} ") for part in line.split("{")[0].split(","))
+    sheets = [sheet for sheet in STATIC.glob("*.css") if sheet.stem != "base"]
+    assert len(sheets) >= 6
+    for sheet in sheets:
+        for line in sheet.read_text().splitlines():
+            assert all(part.strip().startswith(f".pl-{sheet.stem} ") for part in line.split("{")[0].split(","))
 
 
 def test_pages_are_whole(all_explorers, tmp_path):

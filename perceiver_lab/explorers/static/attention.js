@@ -130,16 +130,13 @@ function attentionParts(model, now, { facts, change, toggle, pointAt }) {
 }
 
 /** What to ask when the state changes; each answer goes into `now` and is shown. */
-function attentionUpdates(model, now, { ask, busy, show, fail }) {
+function attentionUpdates(model, now, { ask, busy, update }) {
   const source = mapSource(model, ask);
   const place = () => ["example", "layer", "head"].map((name) => model.get(name));
-  const update = (work) => latest(async () => {
-    try { await work(); show(); } catch (error) { fail(error); }
-  });
   return {
     picture: update(async () => {
       const { buffers } = await ask({ what: "picture", example: model.get("example") });
-      now.picture = await createImageBitmap(new Blob([bytesOf(buffers[0])], { type: "image/png" }));
+      now.picture = await imageOf(buffers[0]);
     }),
     map: update(async () => { now.tile = await busy(source.tile(...place(), model.get("latent"))); }),
     pixel: update(async () => { now.weights = await source.column(...place(), model.get("pixel")); }),
@@ -155,42 +152,22 @@ function attentionUpdates(model, now, { ask, busy, show, fail }) {
 function render({ model, el }) {
   const facts = model.get("facts");
   const now = { picture: null, tile: null, weights: null, probabilities: null, baseline: null, order: [] };
-  const page = mount(el, "attention", "Attention explorer", () => parts.paint());
-  const words = readout();
-  const talk = questions(model, () => words.say(SLOW));
-  const change = keeper(model);
+  const { ask, busy, change, update, run } = stage({ model, el, kind: "attention", title: "Attention explorer" });
   const pointAt = (pixel) => { if (String(pixel) !== String(model.get("pixel"))) change({ pixel }); };
   const toggle = (id) => {
     const off = model.get("off");
     const rest = facts.single_off ? [] : off;
     change({ off: off.includes(id) ? off.filter((other) => other !== id) : [...rest, id].sort((a, b) => a - b) });
   };
-  const parts = attentionParts(model, now, { facts, change, toggle, pointAt });
-  page.root.append(...parts.nodes, words.node, create("p", { class: "pl-note pl-busy", "aria-hidden": "true" }, "working …"));
-  const show = () => {
-    const text = describe(model, now);
-    parts.fill(text);
-    words.say(text);
-    parts.paint();
-  };
-  const fail = (error) => words.say(error.message);
-  const updates = attentionUpdates(model, now, { ask: talk.ask, busy: busyMark(page.root), show, fail });
-  const needs = {
-    example: ["picture", "map", "pixel", "prediction"], layer: ["map", "pixel"], head: ["map", "pixel"], latent: ["map"],
-    pixel: ["pixel"], off: ["prediction"], opacity: [],
-  };
-  const watched = Object.entries(needs).map(([name, asked]) => [`change:${name}`, () => {
-    if (name === "pixel") parts.paint();  // the mark follows the pointer; words come with the answer
-    else show();
-    for (const what of asked) updates[what]();
-  }]);
-  for (const [event, act] of watched) model.on(event, act);
-  watched[0][1]();
-  return () => {
-    for (const [event, act] of watched) model.off(event, act);
-    talk.stop();
-    words.stop();
-    page.stop();
-  };
+  return run({
+    parts: attentionParts(model, now, { facts, change, toggle, pointAt }),
+    describe: () => describe(model, now),
+    updates: attentionUpdates(model, now, { ask, busy, update }),
+    needs: {
+      example: ["picture", "map", "pixel", "prediction"], layer: ["map", "pixel"], head: ["map", "pixel"], latent: ["map"],
+      pixel: ["pixel"], off: ["prediction"], opacity: [],
+    },
+    quick: "pixel",
+  });
 }
 export default { render };

@@ -1,4 +1,4 @@
-// Shared by all explorers: controls, canvases, the talk with Python. A front end is this file and the explorer's own,
+// Shared by all explorers: controls, canvases, colours. A front end is this file, base_talk.js and the explorer's own,
 // one after the other, as one ES module. No imports: it needs no network.
 
 let lastId = 0;
@@ -124,6 +124,37 @@ function board({ label, width, height, draw, onkey, help = "" }) {
   return { node, paint, place, resize: (w, h) => { size = [w, h]; paint(); }, name: (text) => node.setAttribute("aria-label", text) };
 }
 
+/**
+ * Things to find out, ticked off as they are found. items: [{task, found}]; found() says what came out, or null if what is
+ * shown now does not answer it. check() asks them all and returns what is answered now, in words.
+ */
+function discoveries(items) {
+  const rows = items.map(({ task, found }) => {
+    const [mark, result, state] = [create("span", { class: "pl-tick", "aria-hidden": "true" }, "○"), create("span", { class: "pl-found" }), create("span", { class: "pl-hidden" }, "To find out: ")];
+    return { task, found, mark, result, state, node: create("li", {}, mark, create("span", {}, state, task, result)) };
+  });
+  const node = create("div", { class: "pl-panel pl-finds" }, create("p", { class: "pl-title" }, "To find out"), create("ul", {}, ...rows.map((row) => row.node)));
+  const check = () => rows.map(({ task, found, mark, result, state, node: item }) => {
+    const text = found();
+    if (text === null) return null;
+    result.textContent = ` ${text}`;
+    item.classList.add("pl-done");
+    mark.textContent = "✓";
+    state.textContent = "Found out: ";
+    return `Found out: ${task} ${text}`;
+  }).filter(Boolean).join(" ");
+  return { node, check };
+}
+
+/** A picture that is looked at and not operated: no focus, no keys. */
+function still(settings) {
+  const made = board(settings);
+  made.node.removeAttribute("tabindex");
+  made.node.removeAttribute("aria-roledescription");
+  made.node.setAttribute("role", "img");
+  return made;
+}
+
 /** What is shown, in words: at once for the eye, after a pause for screen readers, so that they are not flooded. */
 function readout() {
   const seen = create("p", { class: "pl-readout", "aria-hidden": "true" });
@@ -172,97 +203,6 @@ function mount(el, kind, name, redraw) {
     timers.forEach(clearTimeout);
   };
   return { root, stop, style: (variable) => getComputedStyle(root).getPropertyValue(variable).trim() };
-}
-
-/** The same text for the same question; `key_of` in base.py makes it too. */
-function keyOf(ask) {
-  return JSON.stringify(ask, Object.keys(ask).sort());
-}
-
-function bytesOf(view) {
-  return view instanceof ArrayBuffer ? new Uint8Array(view) : new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-}
-
-function floatsOf(view) {
-  return new Float32Array(bytesOf(view).slice().buffer);
-}
-
-/**
- * Questions to Python. ask({what, ...}) resolves to {...reply, buffers}; answers are remembered, the last 200 of them.
- * The first ones came with the widget: it is complete even while the kernel is busy with the cells that follow.
- */
-function questions(model, onslow = () => {}) {
-  const waiting = new Map();
-  const kept = new Map((model.get("first_answers") ?? []).map(([key, reply, buffers]) => [key, Promise.resolve({ ...reply, buffers })]));
-  const prefix = Math.random().toString(36).slice(2);
-  let count = 0;
-  const listen = (message, buffers) => {
-    const entry = waiting.get(message?.id);
-    if (!entry) return;
-    waiting.delete(message.id);
-    clearTimeout(entry.timer);
-    if (message.error) entry.reject(new Error(message.error));
-    else entry.resolve({ ...message.reply, buffers: buffers ?? [] });
-  };
-  model.on("msg:custom", listen);
-  const ask = (question) => {
-    const key = keyOf(question);
-    if (kept.has(key)) return kept.get(key);
-    const promise = new Promise((resolve, reject) => {
-      const id = `${prefix}-${++count}`;
-      waiting.set(id, { resolve, reject, timer: setTimeout(onslow, 4000) });
-      model.send({ id, ask: question });
-    });
-    kept.set(key, promise);
-    promise.catch(() => kept.delete(key));
-    if (kept.size > 200) kept.delete(kept.keys().next().value);
-    return promise;
-  };
-  const stop = () => {
-    model.off("msg:custom", listen);
-    for (const { timer } of waiting.values()) clearTimeout(timer);
-  };
-  return { ask, stop };
-}
-
-const SLOW = "Waiting for Python: the kernel is busy with another cell, or no longer runs.";
-
-/** Runs work one call at a time; of the calls that come meanwhile only the last is run. */
-function latest(work) {
-  let running = false;
-  let queued = null;
-  return async function run(...values) {
-    if (running) { queued = values; return; }
-    running = true;
-    try { await work(...values); } finally {
-      running = false;
-      if (queued) { const next = queued; queued = null; run(...next); }
-    }
-  };
-}
-
-/** Runs work with a busy mark, if it takes long enough to be seen. */
-function busyMark(root) {
-  let running = 0;
-  return async (work) => {
-    running += 1;
-    const timer = setTimeout(() => root.setAttribute("aria-busy", "true"), 150);
-    try { return await work; } finally {
-      clearTimeout(timer);
-      running -= 1;
-      if (running === 0) root.setAttribute("aria-busy", "false");
-    }
-  };
-}
-
-/** Sets traits now and sends them soon, together. */
-function keeper(model) {
-  let timer = null;
-  return (changes) => {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    clearTimeout(timer);
-    timer = setTimeout(() => model.save_changes(), 60);
-  };
 }
 
 /** 256 colours from a text of hex digits, as [r, g, b, r, g, b, ...]. */

@@ -213,8 +213,7 @@ function render({ model, el }) {
     return true;
   };
   const make = (name, label, width, height, keys = null) => {
-    boards[name] = board({ label, width, height, draw: draw[name], onkey: keys ?? (() => false) });
-    if (!keys) { boards[name].node.removeAttribute("tabindex"); boards[name].node.setAttribute("role", "img"); boards[name].node.removeAttribute("aria-roledescription"); }
+    boards[name] = (keys ? board : still)({ label, width, height, draw: draw[name], onkey: keys });
     return boards[name].node;
   };
   const caption = create("p", { class: "pl-title" });

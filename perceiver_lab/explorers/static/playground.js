@@ -1,14 +1,5 @@
 // QueryPlayground: a point to ask at, a window drawn from queries, a blend of two queries, and the latents that answer.
 
-/** A picture that is looked at and not operated: no focus, no keys. */
-function still(settings) {
-  const made = board(settings);
-  made.node.removeAttribute("tabindex");
-  made.node.removeAttribute("aria-roledescription");
-  made.node.setAttribute("role", "img");
-  return made;
-}
-
 function playgroundControls(model, { facts, change, choose, zoomTo }) {
   const example = select({
     label: "Picture", value: model.get("example"), options: facts.examples.map((i) => [i, `example ${i}`]),
@@ -202,17 +193,13 @@ function playgroundParts(model, now, tools) {
 }
 
 /** What to ask when the state changes; each answer goes into `now` and is shown. */
-function playgroundUpdates(model, now, { facts, ask, busy, show, fail, where, box }) {
+function playgroundUpdates(model, now, { facts, ask, busy, update, where, box }) {
   const example = () => model.get("example");
-  const image = (buffer) => createImageBitmap(new Blob([bytesOf(buffer)], { type: "image/png" }));
-  const update = (work) => latest(async () => {
-    try { await work(); show(); } catch (error) { fail(error); }
-  });
   const enlarge = () => { if (now.pixels) now.enlarged = enlarged(now.pixels, box(), facts.window); };
   return {
     picture: update(async () => {
       const { buffers } = await ask({ what: "picture", example: example(), frame: model.get("frame") });
-      now.picture = await image(buffers[0]);
+      now.picture = await imageOf(buffers[0]);
       now.pixels = pixelsOf(now.picture);
       enlarge();
     }),
@@ -227,7 +214,7 @@ function playgroundUpdates(model, now, { facts, ask, busy, show, fail, where, bo
       const center = where.inner(model.get("center"), model.get("zoom"));
       const task = model.get("view");
       const { scale, buffers } = await busy(ask({ what: "window", example: example(), task, center, zoom: model.get("zoom") }));
-      Object.assign(now, { tile: await image(buffers[0]), scale, drawn: task });
+      Object.assign(now, { tile: await imageOf(buffers[0]), scale, drawn: task });
     }),
     blend: update(async () => {
       now.strips = (await busy(ask({ what: "blend", example: example(), first: model.get("first"), second: model.get("second") }))).strips;
@@ -240,10 +227,7 @@ function render({ model, el }) {
   const facts = model.get("facts");
   const now = { picture: null, pixels: null, enlarged: null, tile: null, scale: null, drawn: null, answers: null, weights: null, strips: null, touched: "point" };
   const where = geometry(facts);
-  const page = mount(el, "playground", "Query playground", () => parts.paint());
-  const words = readout();
-  const talk = questions(model, () => words.say(SLOW));
-  const keep = keeper(model);
+  const { ask, busy, change: keep, update, run } = stage({ model, el, kind: "playground", title: "Query playground" });
   const change = (changes, touched = "point") => { now.touched = touched; keep(changes); };
   const tools = {
     facts, where, change,
@@ -259,33 +243,16 @@ function render({ model, el }) {
     blendTo: (blend) => change({ blend }, "blend"),
   };
   const parts = playgroundParts(model, now, tools);
-  page.root.append(...parts.nodes, words.node, create("p", { class: "pl-note pl-busy", "aria-hidden": "true" }, "working …"));
-  if (facts.lattice) {
-    page.root.append(create("p", { class: "pl-note" }, `This saved page holds answers at ${facts.lattice} × ${facts.lattice} points, windows up to ${Math.max(...facts.zooms)} times enlarged, and one pair A and B; the notebook asks anywhere.`));
-  }
-  const show = () => {
-    const text = describePlayground(model, now, where);
-    parts.fill(text);
-    words.say(text);
-    parts.paint();
-  };
-  const updates = playgroundUpdates(model, now, { facts, ask: talk.ask, busy: busyMark(page.root), show, fail: (error) => words.say(error.message), where, box: parts.box });
-  const needs = {
-    example: ["picture", "point", "window", "blend"], frame: ["picture"], task: [], view: ["window"], point: ["point"],
-    center: ["enlarge", "window"], zoom: ["enlarge", "window"], first: ["blend"], second: ["blend"], blend: [],
-  };
-  const watched = Object.entries(needs).map(([name, asked]) => [`change:${name}`, () => {
-    for (const what of asked) updates[what]();
-    if (name === "point") parts.paint();  // the mark follows the pointer; words come with the answer
-    else show();
-  }]);
-  for (const [event, act] of watched) model.on(event, act);
-  watched[0][1]();
-  return () => {
-    for (const [event, act] of watched) model.off(event, act);
-    talk.stop();
-    words.stop();
-    page.stop();
-  };
+  return run({
+    parts,
+    describe: () => describePlayground(model, now, where),
+    updates: playgroundUpdates(model, now, { facts, ask, busy, update, where, box: parts.box }),
+    needs: {
+      example: ["picture", "point", "window", "blend"], frame: ["picture"], task: [], view: ["window"], point: ["point"],
+      center: ["enlarge", "window"], zoom: ["enlarge", "window"], first: ["blend"], second: ["blend"], blend: [],
+    },
+    quick: "point",  // the mark follows the pointer; words come with the answer
+    notes: facts.lattice ? [`This saved page holds answers at ${facts.lattice} × ${facts.lattice} points, windows up to ${Math.max(...facts.zooms)} times enlarged, and one pair A and B; the notebook asks anywhere.`] : [],
+  });
 }
 export default { render };

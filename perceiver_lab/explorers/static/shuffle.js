@@ -51,15 +51,11 @@ function render({ model, el }) {
   const along = checkbox({ label: "positions move along", value: model.get("along"), onchange: (v) => set({ along: v }) });
   const [height, width] = facts.shape;
   const picture = (name, title) => {
-    boards[name] = board({
+    boards[name] = still({
       label: title, width: SIDE, height: (SIDE * height) / width,
       draw: (context, w, h) => { if (now[name]) context.drawImage(now[name], 0, 0, w, h); },
     });
-    const { node } = boards[name];
-    node.removeAttribute("tabindex");
-    node.removeAttribute("aria-roledescription");
-    node.setAttribute("role", "img");
-    return node;
+    return boards[name].node;
   };
   const [stored, placed] = [create("p", { class: "pl-title" }, "Pixels in the order given"), create("p", { class: "pl-title" }, "Pixels where their positions say")];
   const rightClass = create("p", { class: "pl-title" });
@@ -73,14 +69,13 @@ function render({ model, el }) {
       create("div", { class: "pl-panel" }, rightClass, chart.node, create("p", { class: "pl-title pl-gap" }, `All ${facts.total} examples`), numbers.node)),
     words.node,
     create("p", { class: "pl-note pl-busy", "aria-hidden": "true" }, "working …"));
-  const image = (buffer) => createImageBitmap(new Blob([bytesOf(buffer)], { type: "image/png" }));
   const refresh = latest(async () => {
     const timer = setTimeout(() => page.root.setAttribute("aria-busy", "true"), 150);
     try {
       const ask = { what: "shuffle", ...Object.fromEntries(["strength", "along", "example"].map((name) => [name, model.get(name)])) };
       const { models, buffers } = await talk.ask(ask);
-      now.shuffled = await image(buffers[0]);
-      now.placed = ask.along ? await image(buffers[1]) : now.shuffled;
+      now.shuffled = await imageOf(buffers[0]);
+      now.placed = ask.along ? await imageOf(buffers[1]) : now.shuffled;
       const label = facts.labels[ask.example];
       const rows = rowsOf(models, facts, label);
       rightClass.textContent = `Probability of ${facts.class_names[label]}, the right class`;
