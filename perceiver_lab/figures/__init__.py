@@ -4,7 +4,16 @@ from perceiver_lab.figures.asking import labels_to_rgb, perceiver_io_diagram, qu
 from perceiver_lab.figures.diagrams import cross_attention_shapes, perceiver_diagram
 from perceiver_lab.figures.flow import flow_grid, flow_to_rgb, wheel_rgb
 from perceiver_lab.figures.images import attention_on_image, image_grid, map_grid, overlay, to_rgb
+from perceiver_lab.figures.players import Players
 from perceiver_lab.figures.results import accuracy_bars, confusion, loss_curve, wilson_interval
+from perceiver_lab.figures.senses import (
+    attention_on_sound,
+    input_array,
+    senses_diagram,
+    share_curves,
+    sound_pictures,
+    videos_and_sounds,
+)
 from perceiver_lab.figures.signals import fourier_bands, spectrum
 from perceiver_lab.figures.style import (
     COLOURS,
@@ -19,6 +28,7 @@ from perceiver_lab.figures.style import (
     signed_limits,
     style,
 )
+from perceiver_lab.figures.text import bits_bars, latents_on_text, masked_bytes_diagram, text_cells
 
 __all__ = [
     "COLOURS",
@@ -27,8 +37,11 @@ __all__ = [
     "SEQUENTIAL",
     "SIGNED",
     "DescribedFigure",
+    "Players",
     "accuracy_bars",
     "attention_on_image",
+    "attention_on_sound",
+    "bits_bars",
     "confusion",
     "cross_attention_shapes",
     "figure",
@@ -37,18 +50,26 @@ __all__ = [
     "fourier_bands",
     "image_grid",
     "image_html",
+    "input_array",
     "labels_to_rgb",
+    "latents_on_text",
     "loss_curve",
     "map_grid",
+    "masked_bytes_diagram",
     "overlay",
     "perceiver_diagram",
     "perceiver_io_diagram",
     "query_points",
+    "senses_diagram",
     "series",
+    "share_curves",
     "signed_limits",
+    "sound_pictures",
     "spectrum",
     "style",
+    "text_cells",
     "to_rgb",
+    "videos_and_sounds",
     "wheel_rgb",
     "wilson_interval",
 ]
