@@ -102,7 +102,7 @@ class LinearOutput(QueryOutput):
         output_channels: int,
         *,
         only_query: bool = False,
-        grid: Sequence[int] | None = None,
+        grid: Sequence[int] | GridOutput | None = None,
         rngs: nnx.Rngs,
     ):
         """A projection to K channels.
@@ -111,12 +111,13 @@ class LinearOutput(QueryOutput):
           input_channels: E, width of the decoded queries.
           output_channels: K.
           only_query: there is one query, and its row is the output, as for class logits.
-          grid: sides of the grid that all rows are put on; by default none.
+          grid: sides of the grid that all rows are put on, or an adapter that puts them there, such as
+            `PatchesOutput`; by default none.
           rngs: for the initial weights.
         """
         self.linear = plain_linear(input_channels, output_channels, rngs=rngs)
         self.only_query = OnlyQuery() if only_query else None
-        self.grid = None if grid is None else GridOutput(grid)
+        self.grid = grid if grid is None or isinstance(grid, GridOutput) else GridOutput(grid)
 
     def each(
         self, decoded: Float[Array, "b o e"], *, embedding: Float[Array, "v d"] | None = None
@@ -132,8 +133,11 @@ class LinearOutput(QueryOutput):
         return rows
 
     def select(self, target: Shaped[Array, "b ..."], cells: Int[Array, "*b k"] | None = None) -> Shaped[Array, "b ..."]:
-        """As of `OnlyQuery` or of all others."""
-        return super().select(target, cells) if self.only_query is None else target
+        """As of `OnlyQuery`, of the grid's adapter, or of all others."""
+        for part in (self.only_query, self.grid):
+            if part is not None:
+                return part.select(target, cells)
+        return super().select(target, cells)
 
 
 class AudioOutput(QueryOutput):

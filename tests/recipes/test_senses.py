@@ -50,7 +50,7 @@ def test_sizes():
         "label": 1, "sound": 100, "video": 512,
     }  # fmt: skip
     assert inputs.num_channels == 131 and set(inputs.mask_tokens) == {"label", "sound", "video"}
-    assert model.decoder.queries.sizes(jnp.zeros((1, 1, 1))) == {"label": 1, "sound": 100, "video": 8192}
+    assert model.decoder.queries.sizes(jnp.zeros((1, 1, 1))) == {"label": 1, "sound": 100, "video": 512}
 
 
 def test_compression_counted_in_two_ways():
@@ -93,12 +93,18 @@ def test_what_cannot_be_read_is_named(x, message, model):
         tasks.answer(model, x())
 
 
+def patches(video):
+    """Every 4 x 4 pixels of every frame, row by row: (B, 8, 32, 32, 1) -> (B, 512, 16)."""
+    blocks = video.reshape(-1, 8, 8, 4, 8, 4).transpose(0, 1, 2, 4, 3, 5)
+    return blocks.reshape(-1, 512, 16)
+
+
 def test_parts_and_chunks_are_parts_of_the_whole(model):
     x = given()
     whole = tasks.answer(model, x)
-    cells = {"video": jnp.array([5, 8000]), "sound": jnp.array([99, 0])}
+    cells = {"video": jnp.array([5, 500]), "sound": jnp.array([99, 0])}
     some = tasks.answer(model, x, cells=cells)
-    np.testing.assert_allclose(some["video"], whole["video"].reshape(2, -1, 1)[:, cells["video"]], atol=1e-5)
+    np.testing.assert_allclose(some["video"], patches(whole["video"])[:, cells["video"]], atol=1e-5)
     stretches = whole["sound"].reshape(2, 100, 80)[:, cells["sound"]].reshape(2, -1)
     np.testing.assert_allclose(some["sound"], stretches, atol=1e-5)
     said = tasks.predict(model, x)
@@ -113,7 +119,7 @@ def test_steps_on_real_records(recipe, monkeypatch):
     step = make_train_step(recipe.make_model(nnx.Rngs(0)), recipe.optimizer.make(10), recipe.loss)
     state = step.init()
     batch = {key: value for key, value in next(batches).items() if key != "record"}
-    assert batch["video_cells"].shape == (8, 512) and batch["sound_cells"].shape == (8, 25)
+    assert batch["video_cells"].shape == (8, 256) and batch["sound_cells"].shape == (8, 25)
     assert not (batch["hidden_sound"] & batch["hidden_video"]).any()
     losses = []
     for _ in range(3):
@@ -130,15 +136,15 @@ def test_the_loss_is_at_the_cells_that_were_asked(model, recipe):
     x = given()
     batch = {
         **x, "label": jnp.array([1, 2]), "sound_cells": jnp.array([[1, 2], [3, 4]]),
-        "video_cells": jnp.array([[0, 9], [8191, 7]]),
+        "video_cells": jnp.array([[0, 9], [511, 7]]),
         **{f"hidden_{name}": jnp.array([False, name == "label"]) for name in ("label", "sound", "video")},
     }  # fmt: skip
     report = recipe.loss(model, batch, nnx.Rngs(0))[1]
     known = {**x, "label": jax.nn.one_hot(batch["label"], 10)}
     whole = tasks.answer(model, known, hidden={"label": jnp.array([False, True])})
-    pixels, stretches = whole["video"].reshape(2, -1), whole["sound"].reshape(2, 100, 80)
+    video, stretches = patches(whole["video"]), whole["sound"].reshape(2, 100, 80)
     rows = jnp.arange(2)[:, None]
-    error = (pixels - x["video"].reshape(2, -1))[rows, batch["video_cells"]]
+    error = (video - patches(x["video"]))[rows, batch["video_cells"]]
     assert float(report["video_loss"]) == pytest.approx(float((error**2).mean()), rel=1e-4)
     error = (stretches - x["sound"].reshape(2, 100, 80))[rows, batch["sound_cells"]]
     assert float(report["sound_loss"]) == pytest.approx(float((error**2).mean()), rel=1e-4)
