@@ -1,9 +1,10 @@
 """How fast the explorers answer: python benchmarks/explorer.py
 
 The attention explorer at 512 latents x 50,176 inputs, the query playground at 48 x 48 pixels and windows of 64 x 64
-queries. Three classes: what the browser does alone (16 ms), what needs the latents only (100 ms), what reads all inputs
-again (1 s). Python's answers are timed as the front end asks for them, without the way to the browser; the browser's
-own work in Chromium on a saved page (with maps of 224 x 224), from an input event until all is drawn and described.
+queries, the mask painter at 1,024 bytes, the sense mixer at the sizes of its recipe. Three classes: what the browser
+does alone (16 ms), what needs the latents only (100 ms), what reads all inputs again (1 s). Python's answers are timed
+as the front end asks for them, without the way to the browser; the browser's own work in Chromium on a saved page (with
+maps of 224 x 224), from an input event until all is drawn and described.
 """
 
 import argparse
@@ -17,34 +18,14 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from flax import nnx
+from workers.explorers import SCENE, SIDE, make_explorer, make_mixer, make_painter, make_playground
 
-from perceiver_lab.adapters import (
-    ClassOutput,
-    ImageInput,
-    LinearOutput,
-    MultimodalOutput,
-    MultimodalQueries,
-    PositionQueries,
-)
-from perceiver_lab.explorers import AttentionExplorer, QueryPlayground, Task
-from perceiver_lab.explorers.playground_model import KEPT_EXAMPLES
-from perceiver_lab.layers import FourierPositions, LearnedPositions
-from perceiver_lab.models import Decoder, Perceiver, PerceiverConfig, PerceiverIO
 from perceiver_lab.recipes.fingerprints import versions
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 
 RESULTS = Path(__file__).parent / "results" / "explorer.json"
 LIMITS = {"browser": 16, "latents": 100, "read": 1000}  # milliseconds
-SIDE = 224
-SCENE = 48  # pixels along each side of the playground's pictures
-TASKS = (
-    Task(name="class", kind="classes", classes=("circle", "square", "triangle", "star"), at_point=False),
-    Task(name="colour", kind="colour"),
-    Task(name="count", kind="classes", classes=("1", "2", "3"), at_point=False),
-    Task(name="mask", kind="probability"),
-)
 
 DRAG = """async ([selector, values]) => {
   const target = document.querySelector(selector), times = [];
@@ -55,7 +36,9 @@ DRAG = """async ([selector, values]) => {
   });
   for (const [x, y] of values) {
     const began = performance.now();
-    if (target.tagName === "CANVAS") {
+    if (typeof x === "string") {
+      target.dispatchEvent(new KeyboardEvent("keydown", { key: x }));
+    } else if (target.tagName === "CANVAS") {
       const box = target.getBoundingClientRect();
       const place = { clientX: box.left + x * box.width, clientY: box.top + y * box.height, buttons: 1 };
       target.dispatchEvent(new PointerEvent("pointermove", place));
@@ -69,47 +52,6 @@ DRAG = """async ([selector, values]) => {
   }
   return times;
 }"""
-
-
-def make_explorer(num_latents):
-    """An untrained Perceiver with one read of 50,176 pixels, on random pictures."""
-    config = PerceiverConfig(
-        num_latents=num_latents, latent_channels=64, num_reads=1, num_blocks=2, num_self_attends_per_block=2
-    )
-    rngs = nnx.Rngs(0)
-    adapter = ImageInput((SIDE, SIDE, 3), num_bands=16)
-    model = Perceiver(config, input_adapter=adapter, output_adapter=ClassOutput(64, 10, rngs=rngs), rngs=rngs)
-    images = np.random.default_rng(0).integers(0, 256, (8, SIDE, SIDE, 3), dtype=np.uint8)
-    return AttentionExplorer.from_model(model, images)
-
-
-def make_playground():
-    """An untrained Perceiver IO with four tasks, of the sizes of `scenes_perceiver_io`, on random pictures."""
-    rngs, channels = nnx.Rngs(0), 96
-    groups = {
-        task.name: PositionQueries(
-            FourierPositions((SCENE, SCENE), num_bands=12)
-            if task.at_point
-            else LearnedPositions((1,), channels, rngs=rngs)
-        )
-        for task in TASKS
-    }
-    queries = MultimodalQueries(groups, rngs=rngs)
-    widths = {"class": 4, "colour": 3, "count": 3, "mask": 1}
-    parts = {name: LinearOutput(queries.num_channels, width, rngs=rngs) for name, width in widths.items()}
-    config = PerceiverConfig(
-        num_latents=32, latent_channels=channels, num_self_attends_per_block=4, num_cross_heads=1, num_self_heads=4
-    )
-    model = PerceiverIO(
-        config,
-        input_adapter=ImageInput((SCENE, SCENE, 3), num_bands=12),
-        decoder=Decoder(queries, channels, output_channels=None, num_heads=4, use_query_residual=True, rngs=rngs),
-        output_adapter=MultimodalOutput(parts),
-        rngs=rngs,
-    )
-    count = 2 * KEPT_EXAMPLES  # going round through them reads each anew
-    images = np.random.default_rng(0).integers(0, 256, (count, SCENE, SCENE, 3), dtype=np.uint8)
-    return QueryPlayground(model, images, TASKS)
 
 
 def playground_times(playground, repeats):
@@ -153,6 +95,39 @@ def playground_browser_times(playground, repeats):
             "drag": page.evaluate(DRAG, ["canvas", points])[1:],
             "way": page.evaluate(DRAG, [".pl-between input", slides])[1:],
         }
+
+
+def painter_times(painter, repeats):
+    """Every painting is a new read of all bytes."""
+    rng = np.random.default_rng(5)
+    [text, *_] = painter.facts["texts"]
+
+    def fill():
+        hidden = sorted(int(i) for i in rng.choice(len(text), len(text) // 7, replace=False))
+        painter.answer({"what": "fill", "text": text, "hidden": hidden})
+
+    fill()
+    return {"latents": {}, "read": {"fill": [milliseconds(fill) for _ in range(repeats)]}}
+
+
+def mixer_times(mixer, repeats):
+    """Every mix is read and answered whole: label, all samples, all pixels."""
+    rng = np.random.default_rng(6)
+    levels = [[int(i) for i in rng.choice(mixer.facts["noises"], 2)] for _ in range(repeats)]
+
+    def mix(video, sound):
+        mixer.answer({"what": "mix", "video": [3, 100, video], "sound": [8, 100, sound]})
+        mixer.answer({"what": "clip", "sense": "video", "channel": [3, 100, video]})
+
+    return {"latents": {}, "read": {"mix": [milliseconds(lambda pair=pair: mix(*pair)) for pair in levels]}}
+
+
+def key_times(explorer, repeats):
+    """Moving over what is shown with the arrow keys, on a page that holds nothing else, at its full size."""
+    explorer.export = lambda: (explorer.state(), [(ask, explorer.answer(ask)) for ask in explorer.asks()])
+    keys = [[key, 0] for key in ("ArrowRight", "ArrowLeft") * (repeats // 2 + 1)]
+    with opened(explorer) as page:
+        return {"keys": page.evaluate(DRAG, ["canvas[tabindex]", keys])[1 : repeats + 1]}
 
 
 def milliseconds(call):
@@ -238,6 +213,22 @@ def measure_playground(options):
     return {**sizes, "repeats": repeats, "milliseconds": summary(times)}
 
 
+def measure_painter(options):
+    """Sizes and times of the mask painter."""
+    repeats, painter = options.repeats, make_painter()
+    times = painter_times(painter, repeats) | {"browser": key_times(painter, repeats)}
+    return {"num_inputs": painter.filler.length, "repeats": repeats, "milliseconds": summary(times)}
+
+
+def measure_mixer(options):
+    """Sizes and times of the sense mixer."""
+    repeats, mixer = options.repeats, make_mixer()
+    times = mixer_times(mixer, repeats) | {"browser": key_times(mixer, repeats)}
+    samples, (frames, height, width) = mixer.facts["samples"], mixer.facts["shape"]
+    sizes = {"num_pixels": frames * height * width, "num_samples": samples}
+    return {**sizes, "repeats": repeats, "milliseconds": summary(times)}
+
+
 def summary(times):
     """Median and worst of each, printed as well."""
     found = {}
@@ -249,7 +240,12 @@ def summary(times):
     return found
 
 
-EXPLORERS = {"attention": measure_attention, "playground": measure_playground}
+EXPLORERS = {
+    "attention": measure_attention,
+    "playground": measure_playground,
+    "painter": measure_painter,
+    "mixer": measure_mixer,
+}
 
 
 def main():

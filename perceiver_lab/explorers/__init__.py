@@ -2,6 +2,7 @@
 
 from perceiver_lab.explorers.attention import AttentionExplorer
 from perceiver_lab.explorers.base import Explorer
+from perceiver_lab.explorers.drag import DragQuery
 from perceiver_lab.explorers.fourier import FourierBandwidth
 from perceiver_lab.explorers.mixer import SenseMixer
 from perceiver_lab.explorers.painter import MaskPainter
@@ -14,6 +15,7 @@ from perceiver_lab.explorers.shuffle import ShuffleDial
 __all__ = [
     "ArrayProvider",
     "AttentionExplorer",
+    "DragQuery",
     "Explorer",
     "FourierBandwidth",
     "MaskPainter",

@@ -101,9 +101,10 @@ function board({ label, width, height, draw, onkey, help = "" }) {
   const paint = () => {
     const ratio = Math.max(1, window.devicePixelRatio || 1);
     const [w, h] = [Math.round(size[0] * ratio), Math.round(size[1] * ratio)];
-    if (node.width !== w || node.height !== h) { node.width = w; node.height = h; }
-    node.style.width = `${size[0]}px`;
-    node.style.aspectRatio = `${size[0]} / ${size[1]}`;
+    if (node.width !== w || node.height !== h) {
+      Object.assign(node, { width: w, height: h });
+      Object.assign(node.style, { width: `${size[0]}px`, aspectRatio: `${size[0]} / ${size[1]}` });
+    }
     const context = node.getContext("2d");
     context.setTransform(w / size[0], 0, 0, h / size[1], 0, 0);
     context.clearRect(0, 0, ...size);

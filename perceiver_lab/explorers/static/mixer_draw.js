@@ -69,8 +69,11 @@ function paintWave(context, width, height, { samples, at, colour, removed, style
   if (samples) {
     context.fillStyle = colour;
     for (let x = 0; x < width; x++) {
-      const part = samples.subarray(Math.floor((x * samples.length) / width), Math.floor(((x + 1) * samples.length) / width));
-      const [low, high] = part.reduce(([least, most], value) => [Math.min(least, value), Math.max(most, value)], [0, 0]);
+      let [low, high] = [0, 0];
+      for (let i = Math.floor((x * samples.length) / width); i < Math.floor(((x + 1) * samples.length) / width); i++) {
+        if (samples[i] < low) low = samples[i];
+        if (samples[i] > high) high = samples[i];
+      }
       context.fillRect(x, middle - high * middle, 1, Math.max(1, (high - low) * middle));
     }
   }

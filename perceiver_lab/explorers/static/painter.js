@@ -1,14 +1,18 @@
 // MaskPainter: a line of bytes to paint over, a model's guesses, and how surprised it is by what stands there.
 
-/** What the state says, made once for each change. */
+/** What the state says. What does not depend on the cursor is made once for each text, masking and answer. */
 function painterView(model, now) {
   const [text, hidden] = ["text", "hidden"].map((name) => model.get(name));
-  const bytes = encoded(text);
-  const cursor = Math.min(model.get("cursor"), bytes.length - 1);
-  const fits = now.asked?.text === text && String(now.asked.hidden) === String(hidden);
-  const answer = fits && hidden.length ? now.answer : null;
-  const guesses = answer && new Map(hidden.map((place, i) => [place, answer.guesses[i]]));
-  return { text, bytes, hidden, cursor, answer, guesses, anchor: now.anchor ?? cursor };
+  const kept = now.line;
+  if (kept?.text !== text || kept.hidden !== hidden || kept.asked !== now.asked) {
+    const bytes = kept?.text === text ? kept.bytes : encoded(text);
+    const fits = now.asked?.text === text && String(now.asked.hidden) === String(hidden);
+    const answer = fits && hidden.length ? now.answer : null;
+    const guesses = answer && new Map(hidden.map((place, i) => [place, answer.guesses[i]]));
+    now.line = { text, hidden, asked: now.asked, bytes, answer, guesses };
+  }
+  const cursor = Math.min(model.get("cursor"), now.line.bytes.length - 1);
+  return { ...now.line, line: now.line, cursor, anchor: now.anchor ?? cursor };
 }
 
 /** What can be done to the text: painting, moving, choosing. */
@@ -65,11 +69,11 @@ function painterActions(model, now, { facts, change }) {
 
 /** The line of bytes, with pointer and keys. */
 function painterLine(model, now, { facts, style, act }) {
-  const table = colourTable(facts.colours);
+  const drawn = lineLayer(colourTable(facts.colours), style);
   const line = board({
     label: "Text", width: COLUMNS * CELL[0], height: CELL[1],
     help: "Drag to hide bytes or show them again. Arrow keys move, Shift with arrow keys selects, Space hides or shows",
-    draw: (context) => paintLine(context, { ...painterView(model, now), table, style }),
+    draw: (context, w, h) => paintLine(context, w, h, { ...painterView(model, now), drawn, style }),
     onkey: (event) => {
       const { bytes, cursor } = painterView(model, now);
       if (event.key === " " || event.key === "Enter") { act.toggle(); return true; }
@@ -212,7 +216,7 @@ function painterParts(model, now, { facts, style, act, say }) {
 
 function render({ model, el }) {
   const facts = model.get("facts");
-  const now = { asked: null, answer: null, anchor: null, rows: 0, smudges: 3 };
+  const now = { line: null, asked: null, answer: null, anchor: null, rows: 0, smudges: 3 };
   const { style, ask, busy, change, say, update, run } = stage({ model, el, kind: "painter", title: "Mask painter" });
   const act = painterActions(model, now, { facts, change });
   const parts = painterParts(model, now, { facts, style, act, say });

@@ -81,12 +81,44 @@ function oneRun(hidden, at, longest) {
   return rangeOf(start, end);
 }
 
-/** The painted line: one column for each byte. */
-function paintLine(context, { text, bytes, hidden, guesses, cursor, anchor, table, style }) {
+const placeOf = (i) => [(i % COLUMNS) * CELL[0], Math.floor(i / COLUMNS) * CELL[1]];
+
+/** The whole line but for cursor and selection, drawn anew only when it changes: moving over 1,024 bytes stays quick. */
+function lineLayer(table, style) {
+  let [kept, from] = [null, ""];
+  return (line, context, width, height) => {
+    const size = [context.canvas.width, context.canvas.height];
+    const look = `${style("--pl-text")} ${size}`;
+    if (kept?.line !== line || from !== look) {
+      const canvas = new OffscreenCanvas(...size);
+      const own = canvas.getContext("2d");
+      own.setTransform(context.getTransform());
+      paintBytes(own, { ...line, table, style });
+      kept = { line, canvas };
+      from = look;
+    }
+    context.drawImage(kept.canvas, 0, 0, width, height);
+  };
+}
+
+/** The line with what is selected and looked at. */
+function paintLine(context, width, height, { line, cursor, anchor, drawn, style }) {
   const [wide, tall] = CELL;
-  const place = (i) => [(i % COLUMNS) * wide, Math.floor(i / COLUMNS) * tall];
+  context.fillStyle = style("--pl-faint");
+  const [low, high] = [Math.min(cursor, anchor), Math.max(cursor, anchor)];
+  if (high > low) for (const i of rangeOf(low, high + 1)) context.fillRect(...placeOf(i), wide, tall - 4);
+  drawn(line, context, width, height);
+  const [x, y] = placeOf(cursor);
+  context.strokeStyle = style("--pl-focus");
+  context.lineWidth = 2;
+  context.strokeRect(x + 1, y + 1, wide - 2, tall - 6);
+}
+
+/** One column for each byte: its letter, its number, and if it is hidden what the model makes of it. */
+function paintBytes(context, { text, bytes, hidden, guesses, table, style }) {
+  const wide = CELL[0];
   const covered = new Set(hidden);
-  const [ink, soft, line, faint, paper, good, bad, focus] = ["text", "soft", "line", "faint", "panel", "green", "orange", "focus"].map((name) => style(`--pl-${name}`));
+  const [ink, soft, line, paper, good, bad] = ["text", "soft", "line", "panel", "green", "orange"].map((name) => style(`--pl-${name}`));
   const write = (sign, x, y, colour, font) => {
     context.fillStyle = colour;
     context.font = font;
@@ -94,13 +126,8 @@ function paintLine(context, { text, bytes, hidden, guesses, cursor, anchor, tabl
   };
   context.textAlign = "center";
   context.textBaseline = "middle";
-  const [low, high] = [Math.min(cursor, anchor), Math.max(cursor, anchor)];
   bytes.forEach((byte, i) => {
-    const [x, y] = place(i);
-    if (high > low && i >= low && i <= high) {
-      context.fillStyle = faint;
-      context.fillRect(x, y, wide, tall - 4);
-    }
+    const [x, y] = placeOf(i);
     if (covered.has(i)) {
       context.fillStyle = ink;
       context.fillRect(x + 1, y + 2, wide - 2, 22);
@@ -109,7 +136,7 @@ function paintLine(context, { text, bytes, hidden, guesses, cursor, anchor, tabl
     paintGuess(context, x, y, guesses?.get(i), { table, good, bad, line });
   });
   for (const [start, size, character] of charactersOf(text)) {
-    const [x, y] = place(start);
+    const [x, y] = placeOf(start);
     const together = Math.min(size, COLUMNS - (start % COLUMNS));
     write(size === 1 ? signOf(bytes[start]) : character, x + (together * wide) / 2, y + 14, covered.has(start) ? paper : ink, "16px ui-monospace, monospace");
     if (size > 1) {
@@ -117,10 +144,6 @@ function paintLine(context, { text, bytes, hidden, guesses, cursor, anchor, tabl
       context.fillRect(x + 3, y + 24, together * wide - 6, 1);
     }
   }
-  const [x, y] = place(cursor);
-  context.strokeStyle = focus;
-  context.lineWidth = 2;
-  context.strokeRect(x + 1, y + 1, wide - 2, tall - 6);
 }
 
 /** The best guess, underlined where it is wrong, and the surprise as a colour. */
