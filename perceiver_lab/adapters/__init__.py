@@ -18,6 +18,7 @@ from perceiver_lab.adapters.outputs import (
 from perceiver_lab.adapters.queries import InputQueries, PositionQueries
 from perceiver_lab.adapters.sequences import ByteInput, EntityInput
 from perceiver_lab.adapters.sound import LogMel, SideBySide
+from perceiver_lab.adapters.tokens import TokenInput
 from perceiver_lab.adapters.windows import WindowInput
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "PositionQueries",
     "QueryOutput",
     "SideBySide",
+    "TokenInput",
     "WindowInput",
     "multimodal_adapters",
 ]

@@ -13,6 +13,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array
 
+from perceiver_lab.convert import perceiver_ar_names  # noqa: F401  (makes the names of Perceiver AR known)
 from perceiver_lab.convert.haiku_names import Entry, entries
 
 _LISTED = 8  # names per kind in an error
@@ -43,6 +44,9 @@ def load_haiku(
     # Grouped by variable: that of a scanned stack is set once, from all of its layers. (`counter` has two names.)
     groups: dict[int, list[Entry]] = {}
     for entry in wanted:
+        if entry.fixed is not None:
+            _check_fixed(entry, given)
+            continue
         groups.setdefault(id(entry.variable), []).append(entry)
     values = [_value(group, given) for group in groups.values()]
     for group, value in zip(groups.values(), values, strict=True):
@@ -65,7 +69,7 @@ def to_haiku(model: nnx.Module, *, name: str | None = None) -> tuple[dict[str, n
     """
     params, state = {}, {}
     for entry in entries(model, name):
-        value = np.asarray(entry.variable[...])
+        value = np.asarray(entry.variable[...] if entry.fixed is None else entry.fixed())
         value = value if entry.layer is None else value[entry.layer]
         (state if entry.is_state else params)[entry.name] = value.reshape(entry.shape)
     return params, state
@@ -81,6 +85,16 @@ def _flatten(tree: Mapping[str, Any]) -> dict[str, Array | np.ndarray]:
     for path, value in tree.items():
         flat |= {f"{path}/{key}": leaf for key, leaf in value.items()} if isinstance(value, Mapping) else {path: value}
     return flat
+
+
+def _check_fixed(entry: Entry, given: Mapping[str, Any]) -> None:
+    """What this library computes cannot be loaded: it must be what the file has, but for float32's phases."""
+    difference = float(np.abs(np.asarray(given[entry.name]) - np.asarray(entry.fixed())).max())
+    if not difference <= 1e-6 * (10 + entry.shape[0]):
+        raise ValueError(
+            f"{entry.name} is a fixed table that this model computes, but the file has another (by {difference:.1e}). "
+            "Build the model with learned positions to load it; nothing was loaded."
+        )
 
 
 def _value(group: list[Entry], given: Mapping[str, Any]) -> Array:

@@ -6,10 +6,11 @@ of a name in one parent are called `name_1`, `name_2`, ...
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from flax import nnx
+from jaxtyping import Array
 
 from perceiver_lab import layers
 
@@ -22,12 +23,14 @@ class Entry(NamedTuple):
       variable: our variable.
       layer: number of the layer if the variable holds those of a scanned stack; else None.
       shape: of the array in the release; the sizes agree, axes of length one may not.
+      fixed: for an array that never changes, which here is no variable: computes it.
     """
 
     name: str
-    variable: nnx.Variable
+    variable: nnx.Variable | None
     layer: int | None
     shape: tuple[int, ...]
+    fixed: Callable[[], Array] | None = None
 
     @property
     def is_state(self) -> bool:

@@ -2,9 +2,10 @@
 
 from perceiver_lab.layers.attention import Attention, LayerNorm, layer_norm
 from perceiver_lab.layers.blocks import CrossAttentionBlock, SelfAttentionBlock
+from perceiver_lab.layers.causal import CausalCrossAttentionBlock, CausalSelfAttentionBlock, CausalStack, Memory
 from perceiver_lab.layers.conv import BatchNorm, ConvDownsample, ConvUpsample, TransposedConv
 from perceiver_lab.layers.mlp import MLP
-from perceiver_lab.layers.positions import FourierPositions, LearnedPositions, ProjectedPositions
+from perceiver_lab.layers.positions import FourierPositions, LearnedPositions, ProjectedPositions, SinusoidalPositions
 from perceiver_lab.layers.recording import AttentionMap, labelled, record_attention
 from perceiver_lab.layers.stack import SelfAttentionStack
 
@@ -13,15 +14,20 @@ __all__ = [
     "Attention",
     "AttentionMap",
     "BatchNorm",
+    "CausalCrossAttentionBlock",
+    "CausalSelfAttentionBlock",
+    "CausalStack",
     "ConvDownsample",
     "ConvUpsample",
     "CrossAttentionBlock",
     "FourierPositions",
     "LayerNorm",
     "LearnedPositions",
+    "Memory",
     "ProjectedPositions",
     "SelfAttentionBlock",
     "SelfAttentionStack",
+    "SinusoidalPositions",
     "TransposedConv",
     "labelled",
     "layer_norm",

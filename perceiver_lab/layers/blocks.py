@@ -27,6 +27,7 @@ class CrossAttentionBlock(nnx.Module):
         qk_channels: int | None = None,
         v_channels: int | None = None,
         widening_factor: int = 1,
+        activation: str = "gelu",
         use_query_residual: bool = True,
         dropout_rate: float = 0.0,
         rngs: nnx.Rngs,
@@ -40,6 +41,7 @@ class CrossAttentionBlock(nnx.Module):
           qk_channels: width at which queries and keys meet; by default `kv_channels`, as in the papers.
           v_channels: width of the values; by default `qk_channels`.
           widening_factor: of the MLP.
+          activation: of the MLP, "gelu" or "squared_relu".
           use_query_residual: add the queries as they came to what they read.
           dropout_rate: after the attention and after the MLP, in training.
           rngs: for the initial weights.
@@ -60,7 +62,7 @@ class CrossAttentionBlock(nnx.Module):
             rngs=rngs,
         )
         self.mlp_norm = layer_norm(query_channels, rngs)
-        self.mlp = MLP(query_channels, widening_factor=widening_factor, rngs=rngs)
+        self.mlp = MLP(query_channels, widening_factor=widening_factor, activation=activation, rngs=rngs)
         self.dropout = nnx.Dropout(dropout_rate)
 
     def __call__(
@@ -88,6 +90,17 @@ class CrossAttentionBlock(nnx.Module):
             context = attend_recorded(q, *project(inputs, params, self.attention.num_heads), mask=mask)
         else:
             context = cross_attend(q, inputs, params, mask=mask)
+        return self.add(queries, context, train=train, rngs=rngs)
+
+    def add(
+        self,
+        queries: Float[Array, "#b n q"],
+        context: Float[Array, "b n h e"],
+        *,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> Float[Array, "b n q"]:
+        """What comes after the heads: project what they read, add it to the queries, and the MLP."""
         read = self.dropout(self.attention.project_output(context), deterministic=not train, rngs=rngs)
         x = queries + read if self.use_query_residual else read
         return x + self.dropout(self.mlp(self.mlp_norm(x)), deterministic=not train, rngs=rngs)
@@ -108,6 +121,7 @@ class SelfAttentionBlock(nnx.Module):
         qk_channels: int | None = None,
         v_channels: int | None = None,
         widening_factor: int = 1,
+        activation: str = "gelu",
         dropout_rate: float = 0.0,
         rngs: nnx.Rngs,
     ):
@@ -127,7 +141,7 @@ class SelfAttentionBlock(nnx.Module):
             rngs=rngs,
         )
         self.mlp_norm = layer_norm(channels, rngs)
-        self.mlp = MLP(channels, widening_factor=widening_factor, rngs=rngs)
+        self.mlp = MLP(channels, widening_factor=widening_factor, activation=activation, rngs=rngs)
         self.dropout = nnx.Dropout(dropout_rate)
 
     def __call__(
@@ -140,8 +154,18 @@ class SelfAttentionBlock(nnx.Module):
     ) -> Float[Array, "b n c"]:
         """Mask: True where element n may attend to element m."""
         normed = self.norm(x)
-        attended = self.attention(normed, normed, mask=mask)
-        x = x + self.dropout(attended, deterministic=not train, rngs=rngs)
+        return self.add(x, self.attention(normed, normed, mask=mask), train=train, rngs=rngs)
+
+    def add(
+        self,
+        x: Float[Array, "b n c"],
+        read: Float[Array, "b n c"],
+        *,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> Float[Array, "b n c"]:
+        """What comes after the attention: add what was read, and the MLP."""
+        x = x + self.dropout(read, deterministic=not train, rngs=rngs)
         return x + self.dropout(self.mlp(self.mlp_norm(x)), deterministic=not train, rngs=rngs)
 
 

@@ -8,7 +8,13 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from perceiver_lab.layers.linear import linear
-from perceiver_lab.ops import cell_coordinates, fourier_features, grid_coordinates, num_fourier_features
+from perceiver_lab.ops import (
+    cell_coordinates,
+    fourier_features,
+    grid_coordinates,
+    num_fourier_features,
+    sinusoidal_positions,
+)
 
 
 class FourierPositions(nnx.Module):
@@ -83,6 +89,23 @@ class LearnedPositions(nnx.Module):
     def at(self, cells: Int[Array, "*b k"]) -> Float[Array, "*b k c"]:
         """The rows of some cells, by their row-major numbers."""
         return self.table[...][cells]
+
+
+class SinusoidalPositions(nnx.Module):
+    """Sines and cosines of a place in a sequence (2202.07765): `ops.sinusoidal_positions`. No parameters."""
+
+    def __init__(self, length: int, channels: int):
+        """Places are numbered from 0 to `length` - 1."""
+        self.shape = (length,)
+        self.num_channels = channels
+
+    def __call__(self) -> Float[Array, "m c"]:
+        """All places, in order."""
+        return self.at(jnp.arange(self.shape[0]))
+
+    def at(self, cells: Int[Array, "*b k"]) -> Float[Array, "*b k c"]:
+        """Some places, by their numbers."""
+        return sinusoidal_positions(cells, self.num_channels)
 
 
 class ProjectedPositions(nnx.Module):

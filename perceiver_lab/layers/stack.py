@@ -18,6 +18,8 @@ class SelfAttentionStack(nnx.Module):
     hardly grow with depth. `layer(i)` is layer i either way.
     """
 
+    BLOCK = SelfAttentionBlock  # of what the layers are
+
     def __init__(self, num_layers: int, channels: int, *, scan: bool | None = None, rngs: nnx.Rngs, **block):
         """Create the layers.
 
@@ -40,11 +42,11 @@ class SelfAttentionStack(nnx.Module):
             @nnx.split_rngs(splits=num_layers)
             @nnx.vmap(in_axes=0, out_axes=0)
             def make(rngs):
-                return SelfAttentionBlock(channels, rngs=rngs, **block)
+                return self.BLOCK(channels, rngs=rngs, **block)
 
             self.layers = make(rngs)
         else:
-            self.layers = nnx.data([SelfAttentionBlock(channels, rngs=rngs, **block) for _ in range(num_layers)])
+            self.layers = nnx.data([self.BLOCK(channels, rngs=rngs, **block) for _ in range(num_layers)])
 
     def layer(self, index: int) -> SelfAttentionBlock:
         """One layer, as a module of its own."""
@@ -60,16 +62,17 @@ class SelfAttentionStack(nnx.Module):
         mask: Bool[Array, "b n m"] | None = None,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
+        **shared,
     ) -> Float[Array, "b n c"]:
-        """Arguments as in `SelfAttentionBlock`. A scanned stack is unrolled while attention is recorded."""
+        """Arguments as in the block's call; all layers get the same. A recorded scanned stack is unrolled."""
         if self.scanned and not recording():
-            return self._scan(x, mask, train, rngs)
+            return self._scan(x, train, rngs, mask=mask, **shared)
         for index in range(self.num_layers):
             with labelled(f"layer {index}"):
-                x = self.layer(index)(x, mask=mask, train=train, rngs=rngs)
+                x = self.layer(index)(x, mask=mask, train=train, rngs=rngs, **shared)
         return x
 
-    def _scan(self, x, mask, train, rngs):
+    def _scan(self, x, train, rngs, **shared):
         graphdef, stacked = nnx.split(self.layers)
         keys = jax.random.split(rngs.dropout() if train and rngs is not None else jax.random.key(0), self.num_layers)
 
@@ -78,6 +81,6 @@ class SelfAttentionStack(nnx.Module):
             layer, key = layer_and_key
             block = nnx.merge(graphdef, layer)
             # Without rngs a layer that would drop has to say so itself.
-            return block(x, mask=mask, train=train, rngs=None if rngs is None else nnx.Rngs(dropout=key)), None
+            return block(x, train=train, rngs=None if rngs is None else nnx.Rngs(dropout=key), **shared), None
 
         return jax.lax.scan(step, x, (stacked, keys))[0]

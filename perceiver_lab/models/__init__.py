@@ -1,7 +1,20 @@
 """Models: one file, one frozen config. Each receives its adapters as constructor arguments."""
 
+from perceiver_lab.models.ar_cache import ARCache, empty_cache, extend
 from perceiver_lab.models.decoder import Decoder
 from perceiver_lab.models.perceiver import Perceiver, PerceiverConfig, PerceiverEncoder
+from perceiver_lab.models.perceiver_ar import PerceiverAR, PerceiverARConfig
 from perceiver_lab.models.perceiver_io import PerceiverIO
 
-__all__ = ["Decoder", "Perceiver", "PerceiverConfig", "PerceiverEncoder", "PerceiverIO"]
+__all__ = [
+    "ARCache",
+    "Decoder",
+    "Perceiver",
+    "PerceiverAR",
+    "PerceiverARConfig",
+    "PerceiverConfig",
+    "PerceiverEncoder",
+    "PerceiverIO",
+    "empty_cache",
+    "extend",
+]

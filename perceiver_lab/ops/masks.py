@@ -1,7 +1,7 @@
 """Masks: who may attend to whom. True = may, everywhere in this library."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Int
 
 
 def input_mask(mask: Bool[Array, "b m"], num_queries: int) -> Bool[Array, "b n m"]:
@@ -22,6 +22,19 @@ def query_mask(mask: Bool[Array, "b n"], num_keys: int) -> Bool[Array, "b n m"]:
            0      ->   0 0 0      num_keys = 3
     """
     return jnp.broadcast_to(mask[:, :, None], (*mask.shape, num_keys))
+
+
+def causal_mask(query_index: Int[Array, "b n"], key_index: Int[Array, "b m"]) -> Bool[Array, "b n m"]:
+    """A query may attend to what comes before it in the sequence, and to its own place (2202.07765).
+
+        query_index  2 4     key_index  0 1 2 3 4        1 1 1 0 0
+                                                  ->     1 1 1 1 1
+
+    Args:
+      query_index: place of each query; one with -1 may attend to nothing.
+      key_index: place of each key; `sequences.NOWHERE` hides one from everybody, such as padding.
+    """
+    return query_index[:, :, None] >= key_index[:, None, :]
 
 
 def check_mask(mask: Array | None, shape: tuple[int, ...], name: str, axes: str) -> None:

@@ -136,6 +136,25 @@ def num_fourier_features(num_axes: int, num_bands: int, *, include_positions: bo
     return num_axes * (include_positions + num_bands * (1 if sine_only else 2))
 
 
+def sinusoidal_positions(positions: Int[Array, "*batch"], channels: int) -> Float[Array, "*batch channels"]:
+    """Sines, then cosines of the position at frequencies 10000^(-j / (h - 1)), j = 0..h-1, h = channels // 2.
+
+    As the release of Perceiver AR has them; 1706.03762 (section 3.5) alternates sines and cosines, and divides by h.
+
+    Returns:
+      float32; an odd last channel is zero.
+
+    Raises:
+      ValueError: fewer than two channels.
+    """
+    if channels < 2:
+        raise ValueError(f"channels={channels}: a sine and a cosine need at least two.")
+    frequencies = 10000.0 ** -np.linspace(0, 1, channels // 2)
+    phases = positions.astype(jnp.float32)[..., None] * jnp.asarray(frequencies, jnp.float32)[(None,) * positions.ndim]
+    encoded = jnp.concatenate([jnp.sin(phases), jnp.cos(phases)], axis=-1)
+    return jnp.pad(encoded, [(0, 0)] * positions.ndim + [(0, channels % 2)])
+
+
 def _linspace(start: float, stop: float, num: int) -> np.ndarray:
     """Evenly spaced values as the reference has them: those of JAX, computed once, outside of whatever is traced.
 

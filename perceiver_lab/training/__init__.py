@@ -8,6 +8,7 @@ from perceiver_lab.training.history import History
 from perceiver_lab.training.loop import NonFiniteLossError, Training, train
 from perceiver_lab.training.losses import cross_entropy, multimodal_loss
 from perceiver_lab.training.metrics import Accuracy, accuracy, confusion, top_k_accuracy, wilson_interval
+from perceiver_lab.training.next_token import next_token_loss, token_losses
 from perceiver_lab.training.optimizers import OptimizerConfig, adamw, decay_mask, lamb
 from perceiver_lab.training.step import TrainStep, make_train_step
 from perceiver_lab.training.weights import WeightsError, load_weights, read_about, save_weights
@@ -38,9 +39,11 @@ __all__ = [
     "load_weights",
     "make_train_step",
     "multimodal_loss",
+    "next_token_loss",
     "read_about",
     "save_weights",
     "schedules",
+    "token_losses",
     "top_k_accuracy",
     "train",
     "wilson_interval",

@@ -6,6 +6,7 @@ first three functions are its `schedule_type`s.
 
 from collections.abc import Sequence
 
+import jax.numpy as jnp
 import optax
 
 
@@ -71,6 +72,24 @@ def warmup_constant(rate: float, *, warmup_steps: int) -> optax.Schedule:
     if warmup_steps <= 0:
         return optax.constant_schedule(rate)
     return optax.linear_schedule(0.0, rate, warmup_steps)
+
+
+def inverse_square_root(rate: float, warmup_steps: int) -> optax.Schedule:
+    """rate * sqrt(w / (step + w)): T5's learning rate, here from `rate` at step 0 on (1910.10683, section 3.1.2).
+
+    Raises:
+      ValueError: w = `warmup_steps` below 1.
+    """
+    _check_steps(warmup_steps)
+    return lambda step: rate * jnp.sqrt(warmup_steps / (step + warmup_steps))
+
+
+def after_warmup(schedule: optax.Schedule, rate: float, *, warmup_steps: int) -> optax.Schedule:
+    """Linear from 0 to `rate` over `warmup_steps`, then `schedule` from its own step 0 on, as Perceiver AR trains.
+
+    A schedule of so many steps then ends as many steps late as the warm-up takes.
+    """
+    return optax.join_schedules([optax.linear_schedule(0.0, rate, warmup_steps), schedule], [warmup_steps])
 
 
 def _ratio(end_rate, rate):

@@ -89,22 +89,27 @@ class Vectors:
 
 
 class Comparison(NamedTuple):
-    """One array, ours against the reference's."""
+    """One array, ours against the reference's, where they differ most."""
 
     key: str
     difference: float
     tolerance: float
 
 
-def files() -> Iterator[Path]:
+def files(pattern: str = "*/*.npz") -> Iterator[Path]:
     """Every file of our own, and every one in the folder that the environment names."""
     folders = [OWN, *(Path(folder) for folder in [os.environ.get(FOLDER_VARIABLE)] if folder)]
     for folder in folders:
-        yield from sorted(folder.glob("*/*.npz"))
+        yield from sorted(folder.glob(pattern))
 
 
 def compare(vectors: Vectors, computed: Mapping[str, Any], tolerance) -> list[Comparison]:
-    """Compare everything that the file expects.
+    """Compare everything that the file expects, entry by entry; of each array, the one closest to what is allowed.
+
+    Args:
+      vectors: the file.
+      computed: arrays under the file's keys.
+      tolerance: (key, expected array) -> what is allowed, one number or one for each entry.
 
     Raises:
       Unsupported: the file has an output that nothing was computed for.
@@ -118,6 +123,8 @@ def compare(vectors: Vectors, computed: Mapping[str, Any], tolerance) -> list[Co
     for key, expected in vectors.expected.items():
         found = np.asarray(computed[key])
         assert found.shape == expected.shape, f"{vectors.name}, {key}: shape {found.shape} instead of {expected.shape}"
-        difference = float(np.abs(found.astype(np.float64) - expected.astype(np.float64)).max(initial=0.0))
-        comparisons.append(Comparison(key, difference, tolerance(key, expected)))
+        differences = np.abs(found.astype(np.float64) - expected.astype(np.float64)).ravel()
+        allowed = np.broadcast_to(tolerance(key, expected), expected.shape).ravel()
+        worst = np.argmax(differences / allowed) if differences.size else None  # NaN counts as the largest
+        comparisons.append(Comparison(key, *(0.0, 1.0) if worst is None else (differences[worst], allowed[worst])))
     return comparisons
