@@ -410,21 +410,27 @@ print("parameters:", f"{sum(one.about['parameters'] for one in single.values()):
 #
 # ### An eighth of the questions
 #
-# The model that was asked for colours only, at 288 pixels in every step, against its twin, asked at all 2,304:
+# In every step, the model that was asked for colours only got 288 pixels, drawn at random. A twin was asked at all
+# 2,304. Another got 288 again, but spread out: one random pixel of every 2 x 4 neighbours.
 
 # %%
-every = trained("scenes_colour_all")
+spread, every = trained("scenes_colour_spread"), trained("scenes_colour_all")
 twins = nnx.eval_shape(lambda: recipes.get("scenes_colour").make_model(nnx.Rngs(0)))
-print()
-for points, model in ((288, single["colour"]), (2304, every)):
+print(f"\n{'asked in training':20s}{'PSNR':>10s}{'95 % interval':>18s}{'error':>10s}   work of a scene's answers")
+for name, points, model in (("288 at random", 288, single["colour"]), ("288 spread out", 288, spread),
+                            ("all 2,304", 2304, every)):  # fmt: skip
     value, low, high = (model.metrics[f"colour_psnr{end}"] for end in ("", "_low", "_high"))
+    more = model.metrics["colour_loss"] / every.metrics["colour_loss"] - 1
     flops = cost(twins, picture, cells={"colour": jnp.arange(points)}).flops / 1e6
-    print(f"{points:>5,} points: {value:.2f} dB ({low:.2f} to {high:.2f}), {flops:.0f} MFLOPs to answer a scene")
+    print(f"{name:20s}{value:7.2f} dB{f'{low:.2f} to {high:.2f}':>18s}{more:+10.1%}   {flops:.0f} MFLOPs")
+assert spread.metrics["colour_loss"] < 1.05 * every.metrics["colour_loss"]
+print("LAB an eighth, spread out: error within 5 % of that of all points: True")
 
 # %% [markdown]
-# All points are better, as far as the intervals can tell: by less than half a decibel, for more than four times the
-# work in every step. Neighbouring points say nearly the same. With 288 of them you can afford that many more scenes
-# or steps instead, which is what the paper does with its videos, and what the shipped model was trained with.
+# All points are best, for more than four times the work in every step. Neighbouring points say nearly the same, so
+# an eighth of them say most of what there is to say, and more of it when they are spread out: 288 random points leave
+# holes and crowd elsewhere. What you save buys more scenes or steps. The paper does so with its videos, and the
+# shipped model was trained so (at random points).
 #
 # ### Between the pixels
 #
@@ -549,7 +555,7 @@ figures.map_grid(
 # Colour is the direction, as the wheel says, and its strength is the speed.
 
 # %%
-pairs = arrays("moving_shapes", f"test[:{budget(ci=6, lab=40)}]")
+pairs = arrays("moving_shapes", f"test[:{budget(ci=6, lab=1000)}]")
 print("LAB a pair", pairs["frames"].shape[1:], " its flow", pairs["flow"].shape[1:])
 figures.flow_grid({"no motion": 0 * pairs["flow"][0]}, frames=pairs["frames"][0], truth=pairs["flow"][0])
 
@@ -585,18 +591,21 @@ flow_shipped = trained("flow_perceiver_io")
 graphdef, state = nnx.split(flow_shipped.model)
 predict_flow = jax.jit(lambda state, frames: nnx.merge(graphdef, state)(frames))
 test_pairs = [scale_pair({key: values[i] for key, values in pairs.items()}) for i in range(len(pairs["flow"]))]
-test_pairs = [{key: np.asarray(value)[None] for key, value in pair.items()} for pair in test_pairs]
+batches = [
+    {key: np.stack([pair[key] for pair in test_pairs[start : start + 20]]) for key in test_pairs[0]}
+    for start in range(0, len(test_pairs), 20)
+]
 flows = {
-    name: [np.asarray(predict_flow(nnx.state(one.model), pair["frames"])) for pair in test_pairs]
+    name: [np.asarray(predict_flow(nnx.state(one.model), batch["frames"])) for batch in batches]
     for name, one in (("Perceiver IO, short", flow_live), ("Perceiver IO, shipped", flow_shipped))
 }
 measured = {
-    name: flow_metrics((flow, pair["flow"].astype(np.float32), *pixel_masks(pair))
-                       for flow, pair in zip(said, test_pairs, strict=True))
+    name: flow_metrics((flow, batch["flow"].astype(np.float32), *pixel_masks(batch))
+                       for flow, batch in zip(said, batches, strict=True))
     for name, said in flows.items()
 }  # fmt: skip
 rivals = {"no motion": "zero", "best constant": "constant", "Lucas-Kanade": "ilk", "TV-L1": "tvl1"}
-measured |= {name: flow_metrics(baseline_flows(test_pairs, method)) for name, method in rivals.items()}
+measured |= {name: flow_metrics(baseline_flows(batches, method)) for name, method in rivals.items()}
 print(f"\nmean end-point error in pixels, {len(test_pairs)} pairs")
 print(f"{'':24s}{'all':>6s}  {'95 % interval':16s}{'in sight':>9s}{'background':>12s}{'shapes':>8s}")
 for name, one in sorted(measured.items(), key=lambda item: -item[1]["endpoint_error"]):
@@ -607,11 +616,12 @@ assert measured["Perceiver IO, shipped"]["endpoint_error"] < 0.5 * measured["no 
 print("LAB shipped: less than half of the error of no motion: True")
 
 # %% [markdown]
-# Read it honestly. Over all pixels, the shipped model and TV-L1 are hardly apart: on so few pairs, their intervals
-# overlap. They are good at different things. On the background, which is most of the picture and moves as one, TV-L1
-# is slightly better. On the shapes, which are small and jump against what surrounds them, the Perceiver IO is far
-# better: it has learned from 4,000 pairs what moving shapes look like, and the classical methods have learned
-# nothing. The short training is about as good as the best constant vector, which knows the truth.
+# Read it honestly. The shipped model is the best of them here, but it is at home here: it has learned from 4,000 pairs
+# that were made the same way, and the classical methods have learned nothing. Where pixels stay in sight, TV-L1 is
+# close. The difference is largest on the shapes, which are small and jump against what surrounds them: that is what
+# training taught. Where nothing was taught, the order turns round, as you will see on two real photos below. The
+# short training beats the best constant vector, which knows the truth, and on the shapes it does so by far; but it is
+# behind the classical methods.
 #
 # What the published model reaches beside two networks that were made for flow, all trained on synthetic pairs
 # (AutoFlow) and tested on others (end-point errors in pixels, the paper's table 3):
@@ -628,9 +638,9 @@ print("LAB shipped: less than half of the error of no motion: True")
 number = 1
 figures.flow_grid(
     {
-        "Perceiver IO": flows["Perceiver IO, shipped"][number][0],
-        "TV-L1": classical_flow(test_pairs[number]["frames"][0], "tvl1"),
-        "Lucas-Kanade": classical_flow(test_pairs[number]["frames"][0], "ilk"),
+        "Perceiver IO": flows["Perceiver IO, shipped"][0][number],
+        "TV-L1": classical_flow(test_pairs[number]["frames"], "tvl1"),
+        "Lucas-Kanade": classical_flow(test_pairs[number]["frames"], "ilk"),
     },
     frames=pairs["frames"][number], truth=pairs["flow"][number].astype(np.float32),
 )  # fmt: skip
@@ -764,7 +774,7 @@ QueryPlayground(
 # %%
 QueryPlayground(
     flow_shipped.model, pairs["frames"][:6], [Task(name="flow", kind="flow")],
-    inputs=np.concatenate([pair["frames"] for pair in test_pairs[:6]]),
+    inputs=np.stack([pair["frames"] for pair in test_pairs[:6]]),
     truth={"flow": pairs["flow"][:6].astype(np.float32)},
     read=lambda m, x: (m.input_adapter(x), m.encode(m.input_adapter(x, cells=jnp.array(m.read_cells)))),
     example=5, point=[13, 41], first=["flow", 2, 2], second=["flow", 13, 41],
