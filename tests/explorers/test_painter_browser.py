@@ -164,5 +164,12 @@ def test_a_text_that_looks_like_html_stays_text(open_page):
 
 def test_a_narrow_page_does_not_scroll_sideways(open_page, painter):
     page = open_page(painter)
+    line = page.locator("canvas")
+    line.focus()
+    line.press("ArrowDown")
+    says(page, "^Byte 35 of 40")
     page.set_viewport_size({"width": 420, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    # Shorter lines instead of smaller letters.
+    line.press("ArrowUp")
+    says(page, "^Byte 23 of 40")

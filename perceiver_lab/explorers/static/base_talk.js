@@ -137,5 +137,5 @@ function stage({ model, el, kind, title }) {
       page.stop();
     };
   };
-  return { style: page.style, ask: talk.ask, busy: busyMark(page.root), change: keeper(model), say: words.say, show, update, run };
+  return { style: page.style, width: () => Math.max(0, page.root.clientWidth - 12), ask: talk.ask, busy: busyMark(page.root), change: keeper(model), say: words.say, show, update, run };
 }

@@ -68,28 +68,27 @@ function painterActions(model, now, { facts, change }) {
 }
 
 /** The line of bytes, with pointer and keys. */
-function painterLine(model, now, { facts, style, act }) {
+function painterLine(model, now, { facts, style, width, act }) {
   const drawn = lineLayer(colourTable(facts.colours), style);
   const line = board({
-    label: "Text", width: COLUMNS * CELL[0], height: CELL[1],
+    label: "Text", width: MOST_COLUMNS * CELL[0], height: CELL[1],
     help: "Drag to hide bytes or show them again. Arrow keys move, Shift with arrow keys selects, Space hides or shows",
-    draw: (context, w, h) => paintLine(context, w, h, { ...painterView(model, now), drawn, style }),
+    draw: (context, w, h) => paintLine(context, w, h, { ...painterView(model, now), columns: now.columns, drawn, style }),
     onkey: (event) => {
       const { bytes, cursor } = painterView(model, now);
       if (event.key === " " || event.key === "Enter") { act.toggle(); return true; }
       const ends = { Home: 0, End: bytes.length - 1 };
       if (event.key in ends) return act.move(ends[event.key], event.shiftKey);
       const step = ARROWS[event.key];
-      return step ? act.move(cursor + step[0] * COLUMNS + step[1], event.shiftKey) : false;
+      return step ? act.move(cursor + step[0] * now.columns + step[1], event.shiftKey) : false;
     },
   });
   let stroke = null;
   const under = (event) => {
     const { bytes } = painterView(model, now);
     const [x, y] = line.place(event);
-    return Math.min(bytes.length - 1, Math.floor(y * rows(bytes)) * COLUMNS + Math.floor(x * COLUMNS));
+    return Math.min(bytes.length - 1, Math.floor(y * now.rows) * now.columns + Math.floor(x * now.columns));
   };
-  const rows = (bytes) => Math.ceil(bytes.length / COLUMNS);
   line.node.addEventListener("pointerdown", (event) => {
     const { hidden, cursor } = painterView(model, now);
     const place = under(event);
@@ -104,8 +103,12 @@ function painterLine(model, now, { facts, style, act }) {
     act.paint(rangeOf(Math.min(stroke.last, place), Math.max(stroke.last, place) + 1), stroke.on, place);
     stroke.last = place;
   };
-  const sized = (bytes) => { if (now.rows !== rows(bytes)) line.resize(COLUMNS * CELL[0], (now.rows = rows(bytes)) * CELL[1]); };
-  return { ...line, sized };
+  const paint = () => {
+    now.columns = columnsFor(width());
+    now.rows = Math.ceil(painterView(model, now).bytes.length / now.columns);
+    line.resize(now.columns * CELL[0], now.rows * CELL[1]);
+  };
+  return { node: line.node, name: line.name, paint };
 }
 
 /** The list of texts and the field to type in. */
@@ -160,7 +163,7 @@ function painterFinds(view, act) {
     { task: "Hide a space.", found: only((place, bytes) => bytes[place] === 32) },
     { task: "Hide a whole word of three letters or more.", found: () => (view().answer && hiddenWord() ? `${bits(view().answer.bits)} for each letter.` : null) },
     {
-      task: "Hide a name in one of two places where it stands.",
+      task: "Hide a name in one of two places where it stands. Does the model copy it?",
       found: () => {
         const word = view().answer && hiddenWord();
         const twin = word && wordsOf(view().bytes).some((other) => other[0] !== word[0] && spelled(other) === spelled(word));
@@ -171,10 +174,10 @@ function painterFinds(view, act) {
 }
 
 /** The parts of the page and a function that fills them from the state. */
-function painterParts(model, now, { facts, style, act, say }) {
+function painterParts(model, now, { facts, style, width, act, say }) {
   const view = () => painterView(model, now);
   const typed = painterText(model, { facts, act, say });
-  const line = painterLine(model, now, { facts, style, act });
+  const line = painterLine(model, now, { facts, style, width, act });
   const [guessTitle, guessNote, detail] = [create("p", { class: "pl-title" }), create("p", { class: "pl-note" }), bars("The model's five likeliest bytes")];
   const totals = bars("Bits per hidden byte");
   const totalTitle = create("p", { class: "pl-title" });
@@ -183,7 +186,7 @@ function painterParts(model, now, { facts, style, act, say }) {
   const smudge = button("Smudge", act.smudge, { title: "Hide every seventh byte; again: from another place" });
   const clear = button("Show all", act.clear);
   const nodes = [typed.node, line.node,
-    create("div", { class: "pl-legend" }, create("span", {}, "Under a hidden byte: the best guess, underlined where it is wrong, and the surprise, 0"), create("span", { class: "pl-ramp" }), create("span", {}, `${MOST_BITS} bits`)),
+    create("div", { class: "pl-legend" }, create("span", {}, "Under a hidden byte: the best guess, underlined where it is wrong, and the surprise, 0"), create("span", { class: "pl-ramp" }), create("span", {}, `${MOST_BITS}\u00a0bits`)),
     create("div", { class: "pl-action" }, word, smudge, clear),
     create("div", { class: "pl-columns pl-gap" },
       create("div", { class: "pl-panel" }, guessTitle, detail.node, guessNote),
@@ -201,7 +204,6 @@ function painterParts(model, now, { facts, style, act, say }) {
     const all = view();
     const { answer, bytes, hidden, cursor } = all;
     typed.show(all.text);
-    line.sized(bytes);
     fillGuess(all);
     totalTitle.textContent = hidden.length ? `${hidden.length} of ${bytes.length} hidden: bits for each` : "Nothing is hidden";
     const rows = [["this model", answer?.bits], ...(facts.counted ? [["counting", answer?.counts]] : []), ["knowing nothing", MOST_BITS]];
@@ -216,10 +218,10 @@ function painterParts(model, now, { facts, style, act, say }) {
 
 function render({ model, el }) {
   const facts = model.get("facts");
-  const now = { line: null, asked: null, answer: null, anchor: null, rows: 0, smudges: 3 };
-  const { style, ask, busy, change, say, update, run } = stage({ model, el, kind: "painter", title: "Mask painter" });
+  const now = { line: null, asked: null, answer: null, anchor: null, columns: MOST_COLUMNS, rows: 1, smudges: 3 };
+  const { style, width, ask, busy, change, say, update, run } = stage({ model, el, kind: "painter", title: "Mask painter" });
   const act = painterActions(model, now, { facts, change });
-  const parts = painterParts(model, now, { facts, style, act, say });
+  const parts = painterParts(model, now, { facts, style, width, act, say });
   return run({
     parts,
     describe: () => [describePainter(painterView(model, now)), parts.check()].filter(Boolean).join(" "),

@@ -1,6 +1,6 @@
 // MaskPainter, first part: bytes and words of a text, the painted line, and what it says in words.
 
-const COLUMNS = 32;  // bytes in a line
+const MOST_COLUMNS = 32;  // bytes in a line, fewer where there is no room
 const CELL = [28, 74];  // of a byte: its letter, its number, the guess, the surprise
 const MOST_BITS = 8;  // the surprise of who knows nothing: one of 256
 const SPECIAL = ["PAD", "BOS", "EOS", "MASK", "CLS", "SEP"];
@@ -81,19 +81,21 @@ function oneRun(hidden, at, longest) {
   return rangeOf(start, end);
 }
 
-const placeOf = (i) => [(i % COLUMNS) * CELL[0], Math.floor(i / COLUMNS) * CELL[1]];
+/** Bytes in a line of a page so wide; a page that is not laid out yet has no width. */
+const columnsFor = (width) => (width ? clamp(4 * Math.floor(width / CELL[0] / 4), 4, MOST_COLUMNS) : MOST_COLUMNS);
+const placeOf = (i, columns) => [(i % columns) * CELL[0], Math.floor(i / columns) * CELL[1]];
 
 /** The whole line but for cursor and selection, drawn anew only when it changes: moving over 1,024 bytes stays quick. */
 function lineLayer(table, style) {
   let [kept, from] = [null, ""];
-  return (line, context, width, height) => {
+  return (line, columns, context, width, height) => {
     const size = [context.canvas.width, context.canvas.height];
     const look = `${style("--pl-text")} ${size}`;
     if (kept?.line !== line || from !== look) {
       const canvas = new OffscreenCanvas(...size);
       const own = canvas.getContext("2d");
       own.setTransform(context.getTransform());
-      paintBytes(own, { ...line, table, style });
+      paintBytes(own, { ...line, columns, table, style });
       kept = { line, canvas };
       from = look;
     }
@@ -102,20 +104,20 @@ function lineLayer(table, style) {
 }
 
 /** The line with what is selected and looked at. */
-function paintLine(context, width, height, { line, cursor, anchor, drawn, style }) {
+function paintLine(context, width, height, { line, columns, cursor, anchor, drawn, style }) {
   const [wide, tall] = CELL;
   context.fillStyle = style("--pl-faint");
   const [low, high] = [Math.min(cursor, anchor), Math.max(cursor, anchor)];
-  if (high > low) for (const i of rangeOf(low, high + 1)) context.fillRect(...placeOf(i), wide, tall - 4);
-  drawn(line, context, width, height);
-  const [x, y] = placeOf(cursor);
+  if (high > low) for (const i of rangeOf(low, high + 1)) context.fillRect(...placeOf(i, columns), wide, tall - 4);
+  drawn(line, columns, context, width, height);
+  const [x, y] = placeOf(cursor, columns);
   context.strokeStyle = style("--pl-focus");
   context.lineWidth = 2;
   context.strokeRect(x + 1, y + 1, wide - 2, tall - 6);
 }
 
 /** One column for each byte: its letter, its number, and if it is hidden what the model makes of it. */
-function paintBytes(context, { text, bytes, hidden, guesses, table, style }) {
+function paintBytes(context, { text, bytes, hidden, guesses, columns, table, style }) {
   const wide = CELL[0];
   const covered = new Set(hidden);
   const [ink, soft, line, paper, good, bad] = ["text", "soft", "line", "panel", "green", "orange"].map((name) => style(`--pl-${name}`));
@@ -127,7 +129,7 @@ function paintBytes(context, { text, bytes, hidden, guesses, table, style }) {
   context.textAlign = "center";
   context.textBaseline = "middle";
   bytes.forEach((byte, i) => {
-    const [x, y] = placeOf(i);
+    const [x, y] = placeOf(i, columns);
     if (covered.has(i)) {
       context.fillStyle = ink;
       context.fillRect(x + 1, y + 2, wide - 2, 22);
@@ -136,8 +138,8 @@ function paintBytes(context, { text, bytes, hidden, guesses, table, style }) {
     paintGuess(context, x, y, guesses?.get(i), { table, good, bad, line });
   });
   for (const [start, size, character] of charactersOf(text)) {
-    const [x, y] = placeOf(start);
-    const together = Math.min(size, COLUMNS - (start % COLUMNS));
+    const [x, y] = placeOf(start, columns);
+    const together = Math.min(size, columns - (start % columns));
     write(size === 1 ? signOf(bytes[start]) : character, x + (together * wide) / 2, y + 14, covered.has(start) ? paper : ink, "16px ui-monospace, monospace");
     if (size > 1) {
       context.fillStyle = line;
