@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from perceiver_lab.explorers.mixer_export import NOISES
+
 from .mixers import make_mixer
 from .pages import painted, says, violations
 
@@ -60,25 +62,29 @@ def test_what_there_is_to_find_out(open_page, mixer):
 
 
 def flipping(mixer):
-    """A digit and a level of video noise that change the label of the video alone, and what becomes of it."""
+    """A digit and a level of video noise that change what is said of the video alone, from what and to what."""
     for number in (0, 1):
-        for noise in (100, 400):
-            best = int(mixer.mix([number, 100, noise], [number, 0, 0])["probabilities"].argmax())
-            if best != mixer.facts["labels"][number]:
-                return number, noise, best
+        before, *noisy = (int(mixer.mix([number, 100, noise], [0, 0, 0])["probabilities"].argmax()) for noise in NOISES)
+        for steps, after in enumerate(noisy, 1):
+            if after != before:
+                return number, steps, before, after
     raise AssertionError("no noise flips a label of this model")
 
 
 def test_noise_until_the_label_flips(open_page):
     mixer = make_mixer(sound_volume=0)
-    number, noise, best = flipping(mixer)
+    number, steps, before, after = flipping(mixer)
     page = open_page(mixer)
     page.get_by_label("Digit shown").select_option(label=str(number))
+    says(page, told(mixer, [number, 100, 0], [0, 0, 0]))
     slider = page.get_by_label("Video noise")
-    for _ in range({100: 1, 400: 2}[noise]):
+    for _ in range(steps):
         slider.press("ArrowRight")
-    says(page, rf"Found out: Add noise until the label flips\. video noise \d+\s%: “{number}” becomes “\d”\.$")
-    expect(page.locator(".pl-found").nth(2)).to_contain_text(f"becomes “{best}”")
+    flip = rf"Video noise {NOISES[steps]}\s%, sound noise 0\s%: “{before}” becomes “{after}”\.$"
+    says(page, rf"Found out: Add noise until the label flips\. {flip}")
+    slider.press("Home")
+    says(page, rf"noise 0\s%.*{told(mixer, [number, 100, 0], [0, 0, 0])}")
+    expect(page.locator(".pl-found").nth(2)).to_contain_text(f"“{before}” becomes “{after}”")
 
 
 def test_frames_take_keys_and_clicks(open_page, mixer):

@@ -122,7 +122,7 @@ def with_a_kernel(monkeypatch, asked):
 def test_typing(open_page, monkeypatch):
     first, moved = [3, 10, 17, 24, 31, 38], [3, 9, 16, 23, 30, 37]
     shorter = TEXTS[0].replace(",", "")
-    painter = with_a_kernel(monkeypatch, [(TEXTS[0], first), (shorter, moved), ("Rome", [3])])
+    painter = with_a_kernel(monkeypatch, [(TEXTS[0], first), (shorter, moved), ("Rome", [3]), ("Rome\n", [3])])
     page = open_page(painter)
     field = page.get_by_label("Type")
     field.fill(shorter)
@@ -139,6 +139,8 @@ def test_typing(open_page, monkeypatch):
     field.fill("Rome")
     says(page, r"^Byte 3 of 4.*" + told(painter, [3], "Rome"))
     expect(field).to_have_attribute("aria-invalid", "false")
+    field.press("Enter")
+    says(page, r"^Byte 3 of 5.*" + told(painter, [3], "Rome\n"))
     assert violations(page) == []
 
 

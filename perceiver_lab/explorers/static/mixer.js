@@ -72,6 +72,7 @@ function mixerWaves(model, now, { style }) {
 /** What there is to find out; each says what came out. */
 function mixerFinds(model, now, facts) {
   const names = facts.class_names;
+  const clean = new Map();  // what was said of clips and volumes without noise
   const state = () => {
     if (!now.said || now.asked !== keyOf(askOf(model))) return null;
     const [video, sound] = ["video", "sound"].map((sense) => {
@@ -93,10 +94,12 @@ function mixerFinds(model, now, facts) {
       return `${winner}: ${share(all, video.label)}, ${share(all, sound.label)}.`;
     }),
     find("Add noise until the label flips.", ({ video, sound, best }) => {
-      const on = [["video", video], ["sound", sound]].filter(([, { volume }]) => volume);
-      const same = on.length && on.every(([, { label }]) => label === on[0][1].label && label !== best);
-      if (!same || !on.some(([, { noise }]) => noise)) return null;
-      return `${on.map(([sense, { noise }]) => `${sense} noise ${noise}\u00a0%`).join(", ")}: “${names[on[0][1].label]}” becomes “${names[best]}”.`;
+      const { video: [shown, ...seen], sound: [said, ...heard] } = askOf(model);
+      const clips = String([shown, seen[0], said, heard[0]]);
+      if (!video.noise && !sound.noise) clean.set(clips, best);
+      const before = clean.get(clips) ?? best;  // without its own clean answer seen, nothing is known to flip
+      if (before === best) return null;
+      return `Video noise ${seen[1]}\u00a0%, sound noise ${heard[1]}\u00a0%: “${names[before]}” becomes “${names[best]}”.`;
     }),
   ]);
 }
@@ -123,7 +126,7 @@ function mixerParts(model, now, tools) {
     create("div", { class: "pl-columns pl-gap" },
       create("div", { class: "pl-panel" }, title("All frames: given above, made below"), frames.strip.node, notes[1]),
       create("div", { class: "pl-panel" }, labelTitle, label.node))];
-  const fill = (text) => {
+  const fill = () => {
     channels.forEach((one) => one.show());
     if (now.said) {
       const { probabilities, psnr, snr } = now.said;
@@ -135,7 +138,7 @@ function mixerParts(model, now, tools) {
       notes[0].textContent = `Frames ${levelText(psnr, "PSNR")}, sound ${levelText(snr, "SNR")}, against the clean clips.`;
     }
     notes[1].textContent = `Frame ${frames.at() + 1} of ${facts.shape[0]} is shown large.`;
-    frames.strip.name(`Frames. Frame ${model.get("frame") + 1} of ${facts.shape[0]}. ${text}`);
+    frames.strip.name(`Frames: number ${model.get("frame") + 1} of ${facts.shape[0]} is looked at.`);
   };
   return { nodes, fill, check: finds.check, paint: () => { frames.paint(); paintWaves(); } };
 }

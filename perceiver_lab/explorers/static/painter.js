@@ -122,6 +122,12 @@ function painterText(model, { facts, act, say }) {
   const id = `pl-${++lastId}`;
   const count = create("span", { class: "pl-value", id: `${id}-count` });
   const field = ownKeys(create("textarea", { id, rows: 2, spellcheck: "false", "aria-describedby": `${id}-count`, readonly: facts.longest > 0 }));
+  field.addEventListener("keydown", (event) => {  // JupyterLab refuses line breaks in what a cell shows
+    if (event.key !== "Enter" || event.shiftKey || event.ctrlKey || event.metaKey || event.altKey || field.readOnly) return;
+    event.preventDefault();
+    field.setRangeText("\n", field.selectionStart, field.selectionEnd, "end");
+    field.dispatchEvent(new Event("input"));
+  });
   field.addEventListener("input", () => {
     const problem = problemOf(field.value, facts.length);
     const before = encoded(model.get("text"));
@@ -200,7 +206,7 @@ function painterParts(model, now, { facts, style, width, act, say }) {
       : hidden.includes(cursor) ? "The model is reading." : `The model sees it: ${nameOf(bytes[cursor])}. Hide it, and it has to guess.`;
     if (guess) detail.set(guess.top.map(([byte, share]) => ({ name: SIGNS[byte] ? `${signOf(byte)} ${nameOf(byte)}` : signOf(byte), value: share, text: chance(share), strong: byte === bytes[cursor] })));
   };
-  const fill = (text) => {
+  const fill = () => {
     const all = view();
     const { answer, bytes, hidden, cursor } = all;
     typed.show(all.text);
@@ -211,7 +217,7 @@ function painterParts(model, now, { facts, style, width, act, say }) {
     if (answer) totals.set(rows.map(([name, value], i) => ({ name, value: value / MOST_BITS, text: value.toFixed(2), strong: i === 0 })));
     word.disabled = !act.wordAt(cursor);
     clear.disabled = !hidden.length;
-    line.name(`Text. ${text}`);
+    line.name(`Text. ${describePainter(all)}`);
   };
   return { nodes, fill, paint: line.paint, check: finds.check };
 }
