@@ -228,7 +228,7 @@ class PerceiverAR(nnx.Module):
     ) -> Float[Array, "b n d"]:
         """The latents after the causal cross-attention: made of the last inputs, each has read those up to its own."""
         turns = self.turns(placement.positions, placement.latent_index)
-        with labelled("read"):
+        with labelled("read 0"):
             return self.reader(
                 self.first_latents(inputs, placement.latent_index),
                 inputs,
@@ -245,7 +245,8 @@ class PerceiverAR(nnx.Module):
     ) -> Float[Array, "b n d"]:
         """The latents after all causal self-attention layers."""
         turns = self.turns(placement.positions, placement.latent_index)
-        return self.stack(latents, mask=placement.latent_mask, rotation=turns.latents, train=train, rngs=rngs)
+        with labelled("block 0"):
+            return self.stack(latents, mask=placement.latent_mask, rotation=turns.latents, train=train, rngs=rngs)
 
     def predict(self, latents: Float[Array, "b n d"]) -> Float[Array, "b n v"]:
         """Logits for the token after each latent's."""

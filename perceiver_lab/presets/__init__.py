@@ -6,10 +6,11 @@ Their docstrings say which paper, section and table. Building one allocates its 
 """
 
 from perceiver_lab.presets.perceiver import AUDIOSET, IMAGENET, MODELNET
+from perceiver_lab.presets.perceiver_ar import PERCEIVER_AR
 from perceiver_lab.presets.perceiver_io import IMAGENET_IO
 from perceiver_lab.presets.perceiver_io_tasks import AUDIOSET_IO, TASKS_IO
 from perceiver_lab.presets.registry import get, names, register
 
-register(*IMAGENET, *AUDIOSET, *MODELNET, *IMAGENET_IO, *TASKS_IO, *AUDIOSET_IO)
+register(*IMAGENET, *AUDIOSET, *MODELNET, *IMAGENET_IO, *TASKS_IO, *AUDIOSET_IO, *PERCEIVER_AR)
 
 __all__ = ["get", "names", "register"]
