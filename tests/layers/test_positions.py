@@ -1,9 +1,10 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
-from perceiver_lab.layers import FourierPositions, LearnedPositions, ProjectedPositions
+from perceiver_lab.layers import FourierPositions, LearnedPositions, ProjectedPositions, SinusoidalPositions
 from perceiver_lab.layers.positions import plain_linear
 from perceiver_lab.ops import fourier_features, grid_coordinates
 
@@ -49,3 +50,10 @@ def test_other_linear_layers_start_from_a_cut_normal_without_correction():
     kernel = np.asarray(plain_linear(256, 400, rngs=nnx.Rngs(0)).kernel[...])
     assert kernel.std() == pytest.approx(0.8796 / 16, rel=0.02)
     assert 0.98 * 2 / 16 < np.abs(kernel).max() <= 2 / 16
+
+
+def test_sinusoidal_positions_are_rows_of_a_table_that_is_not_stored():
+    positions = SinusoidalPositions(7, 6)
+    assert positions.shape == (7,) and positions.num_channels == 6
+    assert not jax.tree.leaves(nnx.state(positions))
+    np.testing.assert_allclose(positions.at(jnp.array([[3, 0]])), positions()[jnp.array([[3, 0]])], atol=1e-6)

@@ -43,9 +43,8 @@ class Rollout:
 
     def uncached(self, events, stop, num_latents):
         """What follows the events before `stop`, in one call."""
-        return self._whole(
-            self.state, (_before(events, stop)[:, : self.context], self.places[:, : self.context]), num_latents
-        )
+        context = self.model.config.max_context
+        return self._whole(self.state, (_before(events, stop)[:, :context], self.places[:, :context]), num_latents)
 
     def cached(self, prompt):
         """The published sampler at temperature 0: (events, logits, latents in use, whether reset, final cache)."""
