@@ -1,6 +1,7 @@
 """What stands between data and array: input adapters, query adapters, output adapters. Models know none of them."""
 
 from perceiver_lab.adapters.features import AudioPatches, Conv1x1, Convolutions, FlowPatches, Patches, Pixels
+from perceiver_lab.adapters.frames import FrameInput
 from perceiver_lab.adapters.grouped_queries import MultimodalQueries
 from perceiver_lab.adapters.image_outputs import Conv1x1Output, ConvOutput, FlowOutput, PatchesOutput
 from perceiver_lab.adapters.inputs import GridInput, ImageInput, OneHotInput, PointInput
@@ -34,6 +35,7 @@ __all__ = [
     "EntityInput",
     "FlowOutput",
     "FlowPatches",
+    "FrameInput",
     "GridInput",
     "GridOutput",
     "ImageInput",

@@ -4,7 +4,7 @@ from perceiver_lab.layers.attention import Attention, LayerNorm, layer_norm
 from perceiver_lab.layers.blocks import CrossAttentionBlock, SelfAttentionBlock
 from perceiver_lab.layers.causal import CausalCrossAttentionBlock, CausalSelfAttentionBlock, CausalStack, Memory
 from perceiver_lab.layers.conv import BatchNorm, ConvDownsample, ConvUpsample, TransposedConv
-from perceiver_lab.layers.mlp import MLP
+from perceiver_lab.layers.mlp import MLP, GatedMLP
 from perceiver_lab.layers.positions import FourierPositions, LearnedPositions, ProjectedPositions, SinusoidalPositions
 from perceiver_lab.layers.recording import AttentionMap, labelled, record_attention
 from perceiver_lab.layers.stack import SelfAttentionStack
@@ -21,6 +21,7 @@ __all__ = [
     "ConvUpsample",
     "CrossAttentionBlock",
     "FourierPositions",
+    "GatedMLP",
     "LayerNorm",
     "LearnedPositions",
     "Memory",

@@ -1,5 +1,7 @@
 """Multi-head attention with separate widths for queries and keys, for values and for the output."""
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
@@ -27,7 +29,9 @@ class Attention(nnx.Module):
         qk_channels: int | None = None,
         v_channels: int | None = None,
         output_channels: int | None = None,
+        use_bias: bool = True,
         output_bias: bool = True,
+        head_norm: Callable[[int, nnx.Rngs], nnx.Module] | None = None,
         rngs: nnx.Rngs,
     ):
         """Widths are of all heads together.
@@ -39,7 +43,9 @@ class Attention(nnx.Module):
           qk_channels: width of projected queries and keys; by default `query_channels`.
           v_channels: width of the values; by default `qk_channels`.
           output_channels: by default `v_channels`.
+          use_bias: whether the projections of queries, keys and values have biases.
           output_bias: whether the output projection has a bias.
+          head_norm: makes a norm for a head's queries, and another for its keys, that all heads share: `layer_norm`.
           rngs: for the initial weights.
 
         Raises:
@@ -51,10 +57,12 @@ class Attention(nnx.Module):
         check_heads(num_heads, qk_channels=qk_channels, v_channels=v_channels)
         self.num_heads = num_heads
         # nnx.Linear's own initialiser is the paper's: variance scaling by fan-in, truncated normal.
-        self.query = linear(query_channels, qk_channels, rngs=rngs)
-        self.key = linear(kv_channels, qk_channels, rngs=rngs)
-        self.value = linear(kv_channels, v_channels, rngs=rngs)
+        self.query = linear(query_channels, qk_channels, use_bias=use_bias, rngs=rngs)
+        self.key = linear(kv_channels, qk_channels, use_bias=use_bias, rngs=rngs)
+        self.value = linear(kv_channels, v_channels, use_bias=use_bias, rngs=rngs)
         self.output = linear(v_channels, output_channels, use_bias=output_bias, rngs=rngs)
+        self.query_norm = None if head_norm is None else head_norm(qk_channels // num_heads, rngs)
+        self.key_norm = None if head_norm is None else head_norm(qk_channels // num_heads, rngs)
 
     def __call__(
         self,
@@ -66,11 +74,13 @@ class Attention(nnx.Module):
         """Let queries attend to inputs, both normalised already. A query that may attend to nothing gets the bias."""
         q = self.project_queries(queries)
         k, v = self.split_heads(self.key(inputs)), self.split_heads(self.value(inputs))
+        k = k if self.key_norm is None else self.key_norm(k)
         return self.project_output(attend_recorded(q, k, v, mask=mask) if recording() else attend(q, k, v, mask=mask))
 
     def project_queries(self, queries: Float[Array, "b n q"]) -> Float[Array, "b n h d"]:
         """Queries, projected and split into heads."""
-        return self.split_heads(self.query(queries))
+        q = self.split_heads(self.query(queries))
+        return q if self.query_norm is None else self.query_norm(q)
 
     def project_output(self, context: Float[Array, "b n h e"]) -> Float[Array, "b n o"]:
         """The heads' contexts, concatenated and projected."""

@@ -10,7 +10,8 @@ from perceiver_lab.presets.perceiver_ar import PERCEIVER_AR
 from perceiver_lab.presets.perceiver_io import IMAGENET_IO
 from perceiver_lab.presets.perceiver_io_tasks import AUDIOSET_IO, TASKS_IO
 from perceiver_lab.presets.registry import get, names, register
+from perceiver_lab.presets.resampler import GATED, RESAMPLERS
 
-register(*IMAGENET, *AUDIOSET, *MODELNET, *IMAGENET_IO, *TASKS_IO, *AUDIOSET_IO, *PERCEIVER_AR)
+register(*IMAGENET, *AUDIOSET, *MODELNET, *IMAGENET_IO, *TASKS_IO, *AUDIOSET_IO, *RESAMPLERS, *GATED, *PERCEIVER_AR)
 
 __all__ = ["get", "names", "register"]
