@@ -81,7 +81,7 @@ def inverse_square_root(rate: float, warmup_steps: int) -> optax.Schedule:
       ValueError: w = `warmup_steps` below 1.
     """
     _check_steps(warmup_steps)
-    return lambda step: rate * jnp.sqrt(warmup_steps / (step + warmup_steps))
+    return lambda step: rate * jnp.sqrt(warmup_steps / (jnp.maximum(step, 0) + warmup_steps))
 
 
 def after_warmup(schedule: optax.Schedule, rate: float, *, warmup_steps: int) -> optax.Schedule:

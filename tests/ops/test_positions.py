@@ -11,6 +11,7 @@ from perceiver_lab.ops import (
     grid_coordinates,
     num_fourier_features,
     release_coordinates,
+    sinusoidal_positions,
     take_cells,
 )
 
@@ -131,3 +132,13 @@ def test_rows_are_taken_for_all_examples_or_for_each():
     np.testing.assert_array_equal(take_cells(rows, jnp.array([3, 0])), rows[:, jnp.array([3, 0])])
     own = take_cells(rows, jnp.array([[1], [2]]))
     np.testing.assert_array_equal(own, jnp.stack([rows[0, 1:2], rows[1, 2:3]]))
+
+
+def test_sinusoidal_positions_have_all_sines_first():
+    """Frequencies 1, 1/100 and 1/10000; an odd last channel is zero."""
+    found = sinusoidal_positions(jnp.array([[0, 2]]), 7)
+    phases = np.array([2.0, 0.02, 0.0002])
+    np.testing.assert_allclose(found[0, 1], [*np.sin(phases), *np.cos(phases), 0], atol=1e-6)
+    np.testing.assert_allclose(found[0, 0], [0, 0, 0, 1, 1, 1, 0])
+    with pytest.raises(ValueError, match="channels=1: a sine and a cosine need at least two"):
+        sinusoidal_positions(jnp.arange(3), 1)

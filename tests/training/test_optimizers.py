@@ -105,6 +105,15 @@ def test_schedules():
         schedules.constant_cosine(1.0, 0)
 
 
+def test_schedules_after_a_warmup_begin_at_their_own_start():
+    plain = schedules.inverse_square_root(2.0, 4)
+    found = schedules.after_warmup(plain, 2.0, warmup_steps=4)
+    np.testing.assert_allclose([found(step) for step in (0, 2, 4, 16)], [0.0, 1.0, 2.0, 1.0], rtol=1e-6)
+    assert float(plain(12)) == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="at least one step, got total_steps = 0"):
+        schedules.inverse_square_root(1.0, 0)
+
+
 @pytest.mark.parametrize("schedule", ["constant", "constant_cosine", "warmup_cosine", "steps"])
 @pytest.mark.parametrize("name", ["adamw", "lamb"])
 def test_every_configuration_makes_a_step(name, schedule):
