@@ -2,9 +2,11 @@
 
 from perceiver_lab.explorers.attention import AttentionExplorer
 from perceiver_lab.explorers.base import Explorer
+from perceiver_lab.explorers.drag import DragQuery
 from perceiver_lab.explorers.fourier import FourierBandwidth
 from perceiver_lab.explorers.mixer import SenseMixer
 from perceiver_lab.explorers.painter import MaskPainter
+from perceiver_lab.explorers.planner import BudgetPlanner
 from perceiver_lab.explorers.playground import QueryPlayground
 from perceiver_lab.explorers.playground_tasks import Task
 from perceiver_lab.explorers.providers import ArrayProvider, ModelProvider, Provider
@@ -14,6 +16,8 @@ from perceiver_lab.explorers.shuffle import ShuffleDial
 __all__ = [
     "ArrayProvider",
     "AttentionExplorer",
+    "BudgetPlanner",
+    "DragQuery",
     "Explorer",
     "FourierBandwidth",
     "MaskPainter",

@@ -44,7 +44,12 @@ class DescribedFigure(Figure):
     """A matplotlib figure that carries its description and shows itself in a notebook as an image with alt text.
 
     It is not known to pyplot: the last line of a cell shows it, once.
+
+    Attributes:
+      smooth: colours flow into each other, and 256 of them would show as steps.
     """
+
+    smooth = False
 
     def __init__(self, *args, alt: str, **options):
         """As `matplotlib.figure.Figure`; `alt` says what a reader who cannot see it should know."""
@@ -61,7 +66,7 @@ class DescribedFigure(Figure):
                 self.draw_without_rendering()
                 self.set_layout_engine("none")
             self.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
-        return small_picture(file)
+        return small_picture(file, smooth=self.smooth)
 
     def html(self) -> str:
         """An `<img>` with alt text, on one line."""
@@ -78,20 +83,24 @@ class DescribedFigure(Figure):
         return self.alt
 
 
-def small_picture(file: io.BytesIO) -> bytes:
+def small_picture(file: io.BytesIO, *, smooth: bool = False) -> bytes:
     """A PNG as WebP, in the smaller of two ways: a lesson holds many figures.
 
-    Lines and text keep their 256 most useful colours and lose nothing else; photos are smaller, and as good, lossy.
+    Lines and text keep their 256 most useful colours and lose nothing else; photos are smaller, and as good, lossy, and
+    a picture that is `smooth` is always taken for one.
     """
     from PIL import Image
 
     picture = Image.open(file).convert("RGB")
+    photo = io.BytesIO()
+    picture.save(photo, "WEBP", quality=90)
+    if smooth:
+        return photo.getvalue()
     # Maximum coverage keeps rare colours, such as those of a colour bar beside a photo; k-means settles the others.
     method, dither = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
     flat = picture.quantize(256, method=method, kmeans=3, dither=dither).convert("RGB")
-    drawing, photo = io.BytesIO(), io.BytesIO()
+    drawing = io.BytesIO()
     flat.save(drawing, "WEBP", lossless=True)
-    picture.save(photo, "WEBP", quality=90)
     return min(drawing.getvalue(), photo.getvalue(), key=len)
 
 

@@ -6,15 +6,17 @@ import re
 import numpy as np
 import pytest
 
-from perceiver_lab.explorers import FourierBandwidth, ShapeTracer
+from perceiver_lab.explorers import BudgetPlanner, FourierBandwidth, ShapeTracer
 from perceiver_lab.explorers.base import EXPORT_LINE, STATIC, key_of, quantise
+
+from .dots import make_dots
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 @pytest.fixture
 def all_explorers(attention, shuffle, flow_playground, painter, mixer):
-    small = [ShapeTracer(), FourierBandwidth(signal=np.sin(np.arange(40)))]
+    small = [ShapeTracer(), FourierBandwidth(signal=np.sin(np.arange(40))), make_dots(), BudgetPlanner()]
     return [attention, shuffle, flow_playground, painter, mixer, *small]
 
 
