@@ -232,9 +232,9 @@ def videos_and_sounds(
 
     Args:
       rows: title -> video (frames, height, width, 1) and sound (samples,) or (samples, 1), both in [-1, 1]; None where
-        one of them is hidden.
+        there is none.
       rate: samples per second.
-      alt: by default, the titles and what is hidden.
+      alt: by default, the titles and what there is none of.
 
     Raises:
       ValueError: no rows.
@@ -242,7 +242,7 @@ def videos_and_sounds(
     if not rows:
         raise ValueError("There is nothing to show: give a dict of title -> (video, sound).")
     told = [
-        title + "".join(f" ({name} hidden)" for name, part in zip(("video", "sound"), row, strict=True) if part is None)
+        title + "".join(f" (no {name})" for name, part in zip(("video", "sound"), row, strict=True) if part is None)
         for title, row in rows.items()
     ]
     alt = alt or f"Videos frame by frame, with their waveforms: {'; '.join(told)}."
@@ -252,11 +252,11 @@ def videos_and_sounds(
         bare(wave)
         film.set_title(title, fontsize=9, fontweight="normal")
         if video is None:
-            film.text(0.5, 0.5, "hidden", ha="center", va="center", transform=film.transAxes)
+            film.text(0.5, 0.5, "none", ha="center", va="center", transform=film.transAxes)
         else:
             film.imshow(_strip(np.asarray(video)), cmap="gray", vmin=-1, vmax=1)
         if sound is None:
-            wave.text(0.5, 0.5, "hidden", ha="center", va="center", transform=wave.transAxes)
+            wave.text(0.5, 0.5, "none", ha="center", va="center", transform=wave.transAxes)
         else:
             _waveform(wave, sound, rate)
             wave.set(yticks=[])

@@ -25,7 +25,7 @@ MAKERS = {
         SOUND, MEL, on_waveform=WEIGHTS, on_mel=WEIGHTS[:, ::-1], rate=RATE
     ),
     "videos_and_sounds": lambda: figures.videos_and_sounds(
-        {"given": (VIDEO, SOUND), "no sound": (VIDEO, None), "no video": (None, SOUND)}, rate=RATE
+        {"given": (VIDEO, SOUND), "deaf": (VIDEO, None), "blind": (None, SOUND)}, rate=RATE
     ),
     "share_curves": lambda: figures.share_curves([0.0, 0.5, 1.0], {"seen": [1.0, 0.5, 0.1]}, xlabel="volume"),
 }
@@ -45,7 +45,7 @@ def test_same_bytes_and_a_description(make):
         ("input_array", "sound: 40 rows of 6 values, 2 positions, 2 padding"),
         ("sound_pictures", "hum: loudest after 1.00 s"),
         ("attention_on_sound", "where 3 latents look. waveform: the latents shown peak after 0.28, 0.33, 0.38 s"),
-        ("videos_and_sounds", "given; no sound (sound hidden); no video (video hidden)"),
+        ("videos_and_sounds", "given; deaf (no sound); blind (no video)"),
         ("share_curves", "seen from 100% to 10%"),
     ],
 )
