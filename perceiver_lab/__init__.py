@@ -20,6 +20,7 @@ ROOMS = (
     "datasets",
     "presets",
     "training",
+    "generation",
     "introspect",
     "convert",
     "figures",
