@@ -16,6 +16,7 @@ from perceiver_lab.adapters.outputs import (
     OnlyQuery,
     QueryOutput,
 )
+from perceiver_lab.adapters.pointers import Pointer
 from perceiver_lab.adapters.queries import InputQueries, PositionQueries
 from perceiver_lab.adapters.sequences import ByteInput, EntityInput
 from perceiver_lab.adapters.sound import LogMel, SideBySide
@@ -52,6 +53,7 @@ __all__ = [
     "PatchesOutput",
     "Pixels",
     "PointInput",
+    "Pointer",
     "PositionQueries",
     "QueryOutput",
     "SideBySide",

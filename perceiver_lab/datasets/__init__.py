@@ -5,6 +5,7 @@ resumable stream of batches, changed on the way by what is in `transforms`.
 """
 
 from perceiver_lab.datasets.augment import evaluation_crop, normalise, random_area_crop, random_mirror, resize_cubic
+from perceiver_lab.datasets.battle import pad_units, turn_battle
 from perceiver_lab.datasets.bytes import decode_ids, encode_text, hide_ids, is_text, pad_ids
 from perceiver_lab.datasets.dense import sample_cells, spread_cells, turn_and_mirror
 from perceiver_lab.datasets.flow import mirror_pair, sample_flow, scale_pair
@@ -72,6 +73,7 @@ __all__ = [
     "normalise",
     "one_second",
     "pad_ids",
+    "pad_units",
     "permute_pixels",
     "pipeline",
     "pixel_positions",
@@ -95,6 +97,7 @@ __all__ = [
     "standardise",
     "to_float",
     "turn_and_mirror",
+    "turn_battle",
     "turn_down",
     "write_flo",
 ]

@@ -13,6 +13,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from perceiver_lab.datasets import canvases, moving_shapes, scenes, shipped
+from perceiver_lab.datasets.battle_builder import Battles
+from perceiver_lab.datasets.play_tasks_builder import PlayTasks
 from perceiver_lab.datasets.plays_builder import Shakespeare
 from perceiver_lab.datasets.sound_builders import MovingDigits, SpokenDigits
 
@@ -191,16 +193,8 @@ class Scenes(_Builder, skip_registration=True):
             image, kinds = scenes.draw(scene)
             if self.builder_config.side == scenes.SIDE:
                 image, kinds = scenes.shrink(image, kinds)
-            yield (
-                index,
-                {
-                    "image": image,
-                    "kinds": kinds,
-                    "label": scene.shapes[0].kind,
-                    "count": len(scene.shapes),
-                    "textured": scene.textured,
-                },
-            )
+            record = {"image": image, "kinds": kinds, "count": len(scene.shapes), "textured": scene.textured}
+            yield index, {**record, "label": scene.shapes[0].kind}
 
 
 class Photos(_Builder, skip_registration=True):
@@ -278,6 +272,8 @@ BUILDERS = {
     "shakespeare": Shakespeare,
     "spoken_digits": SpokenDigits,
     "moving_digits": MovingDigits,
+    "battles": Battles,
+    "play_tasks": PlayTasks,
 }
 
 

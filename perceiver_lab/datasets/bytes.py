@@ -15,8 +15,18 @@ VOCABULARY = FIRST_BYTE + 256
 
 
 def encode_text(text: str | bytes) -> Int32[np.ndarray, " m"]:
-    """The ids of a text, one for each of its UTF-8 bytes: (M,) int32."""
-    content = text.encode("utf-8") if isinstance(text, str) else text
+    """The ids of a text, one for each of its UTF-8 bytes, or of bytes as they are: (M,) int32.
+
+    Raises:
+      ValueError: a text with half a character in it (a lone surrogate), which UTF-8 has no bytes for.
+    """
+    try:
+        content = text.encode("utf-8") if isinstance(text, str) else text
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"This text has {error.object[error.start]!r} at place {error.start}, half a character, which UTF-8 has no "
+            "bytes for. Read the file as bytes, open(path, 'rb'), and give those: any bytes can be read."
+        ) from error
     return np.frombuffer(content, np.uint8).astype(np.int32) + FIRST_BYTE
 
 

@@ -32,6 +32,8 @@ CONTENT_SHA256 = {
     "spoken_digits": "3b6eb52810841716db12070c54cb5b496bde113b94253f688642a487c111bf85",
     "spoken_digits/speaker": "b01c5e0d26c7341ceb46910107fc4d9fa4b0dc0cf08b729f9102911a7afbecbd",
     "moving_digits": "c2f9c5d9c38195aafbedb29e2f5eeaddc837edbd6651a539f2d58abad0fde092",
+    "battles": "36523f1bdf46b5d67a8d051e9295e47af44fb628e5bf26e604f8ad7483ace688",
+    "play_tasks": "67b2014dd1bae31e23976b58e7a5a01fd99d167c61142f1854914c79dbb3ded5",
 }
 
 

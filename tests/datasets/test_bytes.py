@@ -52,6 +52,13 @@ def test_what_is_no_utf8_is_replaced():
     assert decode_ids([255 + 6, ord("a") + 6]) == "\ufffda"
 
 
+def test_half_a_character_is_refused():
+    """As files have it that were decoded with surrogateescape."""
+    text = b"caf\xe9".decode("utf-8", errors="surrogateescape")
+    with pytest.raises(ValueError, match=r"This text has '\\udce9' at place 3, half a character.*open\(path, 'rb'\)"):
+        encode_text(text)
+
+
 def test_places_are_hidden():
     ids = encode_text("This is an incomplete sentence where some words are missing.")
     hidden = hide_ids(ids, slice(51, 60))

@@ -13,6 +13,8 @@ SMALL = (
     "shakespeare/speakers",
     "spoken_digits",
     "spoken_digits/speaker",
+    "battles",
+    "play_tasks",
 )
 CANVASES = (
     "large_digits",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from perceiver_lab.adapters import ByteInput, ByteOutput
+from perceiver_lab.adapters import ByteInput, ByteOutput, EntityInput
 from perceiver_lab.models.baselines import Bert, BertConfig
 
 IDS = jnp.asarray(np.random.default_rng(0).integers(6, 262, (2, 7)), jnp.int32)
@@ -48,6 +48,16 @@ def test_the_embedding_is_that_of_the_inputs(model):
     bias = model.output_adapter.bias[...][absent]
     np.testing.assert_allclose(after[..., absent], jnp.full((2, 7), bias), atol=1e-6)
     np.testing.assert_array_equal(np.delete(after, absent, axis=-1), np.delete(before, absent, axis=-1))
+
+
+def test_without_an_output_adapter_there_is_a_vector_per_element():
+    """As for the units of a game."""
+    rngs, units = nnx.Rngs(0), jnp.asarray(np.random.default_rng(1).normal(size=(2, 5, 3)), jnp.float32)
+    config = BertConfig(channels=16, num_layers=1, num_heads=2)
+    encoder = Bert(config, input_adapter=EntityInput(3, 8, rngs=rngs), output_adapter=None, rngs=rngs)
+    vectors = encoder(units)
+    assert vectors.shape == (2, 5, 16)
+    np.testing.assert_allclose(encoder(units[:, ::-1]), vectors[:, ::-1], atol=1e-5)  # a set has no order
 
 
 def test_bad_sizes_and_masks(model):

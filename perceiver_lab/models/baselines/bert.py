@@ -39,18 +39,26 @@ class BertConfig:
 
 
 class Bert(nnx.Module):
-    """Every byte attends to every byte, and is compared with the embedding of all (layers are pre-norm, unlike BERT's).
+    """Every element attends to every one; a byte is compared with the embedding of all (pre-norm, unlike BERT's).
 
     One layer costs M x M where a Perceiver IO's read costs M x N.
     """
 
-    def __init__(self, config: BertConfig, *, input_adapter: nnx.Module, output_adapter: nnx.Module, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        config: BertConfig,
+        *,
+        input_adapter: nnx.Module,
+        output_adapter: nnx.Module | None,
+        rngs: nnx.Rngs,
+    ):
         """Put a model together.
 
         Args:
           config: sizes.
-          input_adapter: ids -> inputs (B, M, C), with an `embedding_table`: `adapters.ByteInput`.
-          output_adapter: what compares with that table: `adapters.ByteOutput`.
+          input_adapter: raw batch -> inputs (B, M, C); for bytes `adapters.ByteInput`, which has an `embedding_table`.
+          output_adapter: what compares with that table, `adapters.ByteOutput`; None where a vector for each element is
+            all that is wanted, (B, M, channels).
           rngs: for the initial weights.
         """
         self.config = config
@@ -65,7 +73,8 @@ class Bert(nnx.Module):
             rngs=rngs,
         )
         self.norm = layer_norm(config.channels, rngs)
-        self.answer = plain_linear(config.channels, input_adapter.embedding_table.shape[-1], rngs=rngs)
+        width = config.channels if output_adapter is None else input_adapter.embedding_table.shape[-1]
+        self.answer = plain_linear(config.channels, width, rngs=rngs)
         self.output_adapter = output_adapter
 
     def __call__(
@@ -77,7 +86,7 @@ class Bert(nnx.Module):
         train: bool = False,
         rngs: nnx.Rngs | None = None,
     ) -> Float[Array, "b m v"]:
-        """Ids (B, M) -> logits over the vocabulary at every element.
+        """Ids (B, M) -> logits over the vocabulary at every element; without an output adapter, vectors.
 
         Args:
           x: what the input adapter reads.
@@ -93,4 +102,7 @@ class Bert(nnx.Module):
         check_mask(mask, inputs.shape[:2], "mask", "(B, M)")
         pairs = None if mask is None else input_mask(mask, inputs.shape[1])
         elements = self.norm(self.stack(self.embed(inputs), mask=pairs, train=train, rngs=rngs))
-        return self.output_adapter(self.answer(elements), embedding=self.input_adapter.embedding_table)
+        answers = self.answer(elements)
+        if self.output_adapter is None:
+            return answers
+        return self.output_adapter(answers, embedding=self.input_adapter.embedding_table)
