@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array
 
-from perceiver_lab.convert import perceiver_ar_names  # noqa: F401  (makes the names of Perceiver AR known)
+from perceiver_lab.convert import hip_names, perceiver_ar_names  # noqa: F401  (make the names of these models known)
 from perceiver_lab.convert.haiku_names import Entry, entries
 
 _LISTED = 8  # names per kind in an error

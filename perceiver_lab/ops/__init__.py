@@ -3,6 +3,7 @@
 from perceiver_lab.ops.attention import attend, attention_weights
 from perceiver_lab.ops.causal import causal_cross_attend
 from perceiver_lab.ops.cross import CrossParams, choose_form, cross_attend, multiply_adds
+from perceiver_lab.ops.grouping import Cut, Grouping, cut_groups, group, one_group, regroup, ungroup
 from perceiver_lab.ops.masks import causal_mask, check_mask, input_mask, query_mask
 from perceiver_lab.ops.patches import depth_to_space, extract_patches, flow_patches, space_to_depth
 from perceiver_lab.ops.positions import (
@@ -29,6 +30,8 @@ from perceiver_lab.ops.sound import log_mel, mel, mel_filterbank, mulaw_decode, 
 
 __all__ = [
     "CrossParams",
+    "Cut",
+    "Grouping",
     "Rotation",
     "attend",
     "attention_weights",
@@ -39,12 +42,14 @@ __all__ = [
     "choose_form",
     "crop_coordinates",
     "cross_attend",
+    "cut_groups",
     "depth_to_space",
     "extract_patches",
     "filter_logits",
     "flow_patches",
     "fourier_features",
     "grid_coordinates",
+    "group",
     "input_mask",
     "inputs_and_targets",
     "latent_indices",
@@ -56,7 +61,9 @@ __all__ = [
     "mulaw_encode",
     "multiply_adds",
     "num_fourier_features",
+    "one_group",
     "query_mask",
+    "regroup",
     "release_coordinates",
     "rotary_frequencies",
     "rotate",
@@ -69,4 +76,5 @@ __all__ = [
     "take_cells",
     "take_inputs",
     "terminal_positions",
+    "ungroup",
 ]

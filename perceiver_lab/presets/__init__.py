@@ -5,6 +5,7 @@ Their docstrings say which paper, section and table. Building one allocates its 
     model = nnx.eval_shape(lambda: presets.get("imagenet_fourier")(rngs=nnx.Rngs(0)))
 """
 
+from perceiver_lab.presets.hip import HIP
 from perceiver_lab.presets.perceiver import AUDIOSET, IMAGENET, MODELNET
 from perceiver_lab.presets.perceiver_ar import PERCEIVER_AR
 from perceiver_lab.presets.perceiver_io import IMAGENET_IO
@@ -12,6 +13,6 @@ from perceiver_lab.presets.perceiver_io_tasks import AUDIOSET_IO, TASKS_IO
 from perceiver_lab.presets.registry import get, names, register
 from perceiver_lab.presets.resampler import GATED, RESAMPLERS
 
-register(*IMAGENET, *AUDIOSET, *MODELNET, *IMAGENET_IO, *TASKS_IO, *AUDIOSET_IO, *RESAMPLERS, *GATED, *PERCEIVER_AR)
+register(*IMAGENET, *AUDIOSET, *MODELNET, *IMAGENET_IO, *TASKS_IO, *AUDIOSET_IO, *HIP, *RESAMPLERS, *GATED, *PERCEIVER_AR)
 
 __all__ = ["get", "names", "register"]

@@ -7,6 +7,7 @@ from perceiver_lab.training.forward import classification_loss, forward
 from perceiver_lab.training.history import History
 from perceiver_lab.training.loop import NonFiniteLossError, Training, train
 from perceiver_lab.training.losses import cross_entropy, multimodal_loss
+from perceiver_lab.training.masking import hide, masked_autoencoding, masked_loss
 from perceiver_lab.training.metrics import Accuracy, accuracy, confusion, top_k_accuracy, wilson_interval
 from perceiver_lab.training.next_token import next_token_loss, token_losses
 from perceiver_lab.training.optimizers import OptimizerConfig, adamw, decay_mask, lamb
@@ -35,9 +36,12 @@ __all__ = [
     "decay_mask",
     "evaluate",
     "forward",
+    "hide",
     "lamb",
     "load_weights",
     "make_train_step",
+    "masked_autoencoding",
+    "masked_loss",
     "multimodal_loss",
     "next_token_loss",
     "read_about",

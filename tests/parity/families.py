@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from tests.parity import perceiver_ar, perceiver_io, resampler
+from tests.parity import hip, perceiver_ar, perceiver_io, resampler
 from tests.parity.vectors import Comparison, Unsupported, Vectors, compare
 
-FAMILIES = {"perceiver_ar": perceiver_ar, "perceiver_io": perceiver_io, "resampler": resampler}
+FAMILIES = {"hip": hip, "perceiver_ar": perceiver_ar, "perceiver_io": perceiver_io, "resampler": resampler}
 
 
 def check(path: Path) -> list[Comparison]:
