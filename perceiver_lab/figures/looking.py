@@ -182,7 +182,8 @@ def price_lines(
     made, axes = figure(1, 1, alt=alt, size=(7.4, 3.7))
     ax = axes[0, 0]
     for number, (name, values) in enumerate(prices.items()):
-        ax.loglog(sizes, values, label=name, **series(number))
+        known = np.isfinite(values)
+        ax.loglog(np.asarray(sizes)[known], np.asarray(values)[known], label=name, **series(number))
     for name, at in (marks or {}).items():
         ax.axvline(at, color="#777777", linewidth=0.8, linestyle=":")
         ax.text(at, 1.0, f" {name}", transform=ax.get_xaxis_transform(), fontsize=8.5, rotation=90, va="top")
