@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Real
 
 from perceiver_lab.layers import LearnedPositions
 
@@ -59,7 +59,7 @@ class MultimodalInput(nnx.Module):
 
     def __call__(
         self,
-        x: Mapping[str, Float[Array, "..."]],
+        x: Mapping[str, Real[Array, "..."]],
         *,
         positions: None = None,
         hidden: Mapping[str, Bool[Array, " b"]] | None = None,
@@ -88,7 +88,7 @@ class MultimodalInput(nnx.Module):
 
     def embed_each(
         self,
-        x: Mapping[str, Float[Array, "..."]],
+        x: Mapping[str, Real[Array, "..."]],
         *,
         hidden: Mapping[str, Bool[Array, " b"]] | None = None,
         train: bool = False,
@@ -107,7 +107,7 @@ class MultimodalInput(nnx.Module):
             for name, rate in zip(self.names, self.mask_rates, strict=True)
         }
 
-    def drop_mask(self, x: Mapping[str, Float[Array, "..."]], key: Array) -> Bool[Array, "b m"]:
+    def drop_mask(self, x: Mapping[str, Real[Array, "..."]], key: Array) -> Bool[Array, "b m"]:
         """Which inputs an example keeps: each modality is dropped at its rate, all of it or nothing."""
         rows = jax.eval_shape(lambda batch: self._pad_each(batch, False), dict(x))
         keys = jax.random.split(key, len(self.names))

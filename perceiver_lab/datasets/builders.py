@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 
 from perceiver_lab.datasets import canvases, moving_shapes, scenes, shipped
 from perceiver_lab.datasets.battle_builder import Battles
+from perceiver_lab.datasets.one_sense_builder import OneSense
 from perceiver_lab.datasets.play_tasks_builder import PlayTasks
 from perceiver_lab.datasets.plays_builder import Shakespeare
 from perceiver_lab.datasets.sound_builders import MovingDigits, SpokenDigits
@@ -274,6 +275,7 @@ BUILDERS = {
     "moving_digits": MovingDigits,
     "battles": Battles,
     "play_tasks": PlayTasks,
+    "one_sense": OneSense,
 }
 
 

@@ -34,6 +34,7 @@ CONTENT_SHA256 = {
     "moving_digits": "c2f9c5d9c38195aafbedb29e2f5eeaddc837edbd6651a539f2d58abad0fde092",
     "battles": "36523f1bdf46b5d67a8d051e9295e47af44fb628e5bf26e604f8ad7483ace688",
     "play_tasks": "67b2014dd1bae31e23976b58e7a5a01fd99d167c61142f1854914c79dbb3ded5",
+    "one_sense": "2d513d6e23bd029ee62f7877b69dc336d522885d9db7060fd23a85953a85045a",
 }
 
 

@@ -24,6 +24,7 @@ CANVASES = (
     "scenes/fine",
     "moving_shapes",
     "moving_digits",
+    "one_sense",
 )
 
 
