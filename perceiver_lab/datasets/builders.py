@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 
 from perceiver_lab.datasets import canvases, moving_shapes, scenes, shipped
 from perceiver_lab.datasets.battle_builder import Battles
+from perceiver_lab.datasets.captions_builder import Captions
 from perceiver_lab.datasets.one_sense_builder import OneSense
 from perceiver_lab.datasets.play_tasks_builder import PlayTasks
 from perceiver_lab.datasets.plays_builder import Shakespeare
@@ -274,6 +275,7 @@ BUILDERS = {
     "spoken_digits": SpokenDigits,
     "moving_digits": MovingDigits,
     "battles": Battles,
+    "captions": Captions,
     "play_tasks": PlayTasks,
     "one_sense": OneSense,
 }

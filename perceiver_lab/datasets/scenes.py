@@ -92,17 +92,26 @@ def describe(photos: Sequence[Photo], rng: np.random.Generator) -> Scene:
     Raises:
       ValueError: no photos, or one of another shape, type or size.
     """
-    check_photos(photos)
-    textured = bool(rng.integers(2))
-    background = _photo_crop(photos, rng) if textured else _plain(rng)
+    background, textured = draw_background(photos, rng)
     middle = background.reshape(-1, 3).mean(axis=0)
     kinds = rng.choice(KINDS, int(rng.integers(1, MAX_SHAPES + 1))).tolist()
     while True:  # the kinds stay: compact ones fit more often and would otherwise be more frequent
         largest = rng.uniform(12, 17)
         sizes = [largest, *sorted(rng.uniform(7, SECOND * largest, len(kinds) - 1), reverse=True)]
         shapes = [_random_shape(kind, UNIT * size, middle, rng) for kind, size in zip(kinds, sizes, strict=True)]
-        if not _touching(shapes):
+        if not touching(shapes):
             return Scene(background=background, textured=textured, shapes=tuple(shapes))
+
+
+def draw_background(photos: Sequence[Photo], rng: np.random.Generator) -> tuple[UInt8[np.ndarray, "192 192 3"], bool]:
+    """A background, plain or a crop of a photo with equal chances, and whether it is a photo.
+
+    Raises:
+      ValueError: as `describe`.
+    """
+    check_photos(photos)
+    textured = bool(rng.integers(2))
+    return (_photo_crop(photos, rng) if textured else _plain(rng)), textured
 
 
 def draw(scene: Scene) -> tuple[UInt8[np.ndarray, "192 192 3"], UInt8[np.ndarray, "192 192"]]:
@@ -149,7 +158,7 @@ def _random_shape(kind, size, middle, rng):
     return Shape(kind=kind, row=row, column=column, size=float(size), turn=float(turn), colour=colour)
 
 
-def _touching(shapes):
+def touching(shapes: Sequence[Shape]) -> bool:
     """Whether two of the surrounding circles come closer than a pixel."""
     pairs = ((one, other) for place, one in enumerate(shapes) for other in shapes[:place])
     return any(

@@ -25,6 +25,7 @@ CANVASES = (
     "moving_shapes",
     "moving_digits",
     "one_sense",
+    "captions",
 )
 
 

@@ -1,0 +1,166 @@
+"""A small Flamingo: a language model that read captions, frozen, is shown the pictures and clips that they are about.
+
+    record   {"frames": (4, 32, 32, 3), "num_frames": (), "ids": (44,), ...}     datasets.load("captions", "train")[i]
+    batch    {"ids": (B, 128), "answers": (B, 128), "frames": (B, 4, 4, 32, 32, 3), "frame_mask": (B, 4, 4)}: four
+             chunks in each sequence                                             next(RECIPE.train_batches("lab"))
+    features (B, 4, 4, 16, 64): each frame through three convolutions
+    media    (B, 4, 8, 64): 8 tokens for every picture or clip
+    logits   (B, 127, 262): for the byte after each
+
+`captions_language` is trained on the texts alone. The others take it over, freeze it, and train what lies between the
+pixels and its layers: `captions_flamingo` with a Perceiver Resampler, the other three with something else of the same
+size in its place, as in the paper's ablation (Table 7). Unlike the paper's, the vision network is not trained before:
+three convolutions learn with the rest.
+
+    perceiver-lab train captions_language --mode full --ship
+    perceiver-lab train captions_flamingo --mode full
+"""
+
+from dataclasses import dataclass
+
+from flax import nnx
+
+from perceiver_lab.adapters import ByteInput, ByteOutput, FrameInput
+from perceiver_lab.datasets.captions import FRAMES, SIDE
+from perceiver_lab.datasets.captions_text import IMAGE, as_prompt, interleave, only_text
+from perceiver_lab.layers import FourierPositions
+from perceiver_lab.models import Flamingo, GatedConfig, GatedLayers, Resampler, ResamplerConfig
+from perceiver_lab.models.baselines import BertConfig, CausalTransformer, MeanPooling, PlainTransformer, TokenMLP
+from perceiver_lab.recipes.base import Budget, Data, Recipe
+from perceiver_lab.recipes.captions_measure import (
+    READS,
+    captions_loss,
+    measure_captions,
+    measure_text,
+    predict,
+    predict_text,
+)
+from perceiver_lab.recipes.starting import Start
+from perceiver_lab.training import OptimizerConfig
+from perceiver_lab.training.freezing import FrozenConfig
+
+LENGTH = 128  # ids in a training sequence
+IMAGES = 4  # chunks in it
+CHANNELS = 64
+
+LANGUAGE = BertConfig(channels=CHANNELS, num_layers=3, num_heads=4)
+SIZES = {"embedding": 64, "num_bands": 32}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlamingoConfig:
+    """Sizes of the whole model.
+
+    Attributes:
+      language: of the language model.
+      resampler: of the resampler, or of what stands in its place.
+      gated: of the gated layers.
+      every: before which blocks of the language model they stand.
+      attend: what a token sees, "last" or "previous" images.
+    """
+
+    language: BertConfig = LANGUAGE
+    resampler: ResamplerConfig
+    gated: GatedConfig
+    every: int = 1
+    attend: str = "last"
+
+
+def build_language(recipe: Recipe, rngs: nnx.Rngs) -> Flamingo:
+    """The language model alone."""
+    return Flamingo(_language(recipe.model, recipe.options, rngs), image_id=IMAGE)
+
+
+def build(recipe: Recipe, rngs: nnx.Rngs) -> Flamingo:
+    """The language model, and what makes it see."""
+    config, options = recipe.model, recipe.options
+    vision = FrameInput((SIDE, SIDE, 3), options["vision"], rngs=rngs)
+    return Flamingo(
+        _language(config.language, options, rngs),
+        image_id=IMAGE,
+        vision=vision,
+        resampler=_READERS[options["reader"]](config.resampler, vision, rngs),
+        gated=GatedLayers(config.gated, config.language.num_layers, every=config.every, rngs=rngs),
+        attend=config.attend,
+    )
+
+
+def _language(config, options, rngs):
+    positions = FourierPositions((LENGTH,), num_bands=options["num_bands"])
+    inputs = ByteInput(options["embedding"], LENGTH, positions=positions, combine="concat", rngs=rngs)
+    return CausalTransformer(config, input_adapter=inputs, output_adapter=ByteOutput(), rngs=rngs)
+
+
+def _cells(vision):
+    return vision.grid[0] * vision.grid[1]
+
+
+_READERS = {
+    "resampler": lambda config, vision, rngs: Resampler(config, rngs=rngs),
+    "mean": lambda config, vision, rngs: MeanPooling(config, _cells(vision), rngs=rngs),
+    "transformer": lambda config, vision, rngs: PlainTransformer(config, _cells(vision), rngs=rngs),
+    "mlp": lambda config, vision, rngs: TokenMLP(config, _cells(vision), rngs=rngs),
+}
+
+
+def recipe(name, summary, *, reader=None, widening_factor=4, steps):
+    """The same texts for all; what sees is of the same size, whatever stands in the resampler's place."""
+    sees = reader is not None
+    sizes = {"latent_channels": CHANNELS, "num_heads": 4, "head_dim": 16, "num_layers": 2, "max_frames": FRAMES}
+    resampler = ResamplerConfig(num_latents=8, widening_factor=widening_factor, **sizes)
+    gated = GatedConfig(channels=CHANNELS, media_channels=CHANNELS, num_heads=4, head_dim=16)
+    rates = {"learning_rate": 2e-3, "warmup_steps": 100, "schedule": "warmup_cosine"}
+    return Recipe(
+        name=name,
+        summary=summary,
+        build=build if sees else build_language,
+        model=FlamingoConfig(resampler=resampler, gated=gated) if sees else LANGUAGE,
+        options=SIZES | ({"reader": reader, "vision": (24, 48, CHANNELS)} if sees else {}),
+        data=Data(
+            name="captions",
+            train_transforms=() if sees else (only_text,),
+            test_transforms=(as_prompt,) if sees else (only_text, as_prompt),
+            decode_once=True,
+            mix=interleave(IMAGES, LENGTH),
+        ),
+        optimizer=FrozenConfig(frozen=("language_model",), **rates) if sees else OptimizerConfig(**rates),
+        budgets={
+            "ci": Budget(steps=2, batch_size=8, train_part="[:48]", test_part="[:48]", test_batch_size=24),
+            "lab": Budget(steps=300, batch_size=32, test_part="[:480]", test_batch_size=120),
+            "full": Budget(steps=steps, batch_size=32, test_batch_size=200, evaluate_every=1000, log_every=20),
+        },
+        numerics=1,
+        loss=captions_loss,
+        predict=predict if sees else predict_text,
+        reads=READS,
+        measure=measure_captions if sees else measure_text,
+        headline="exact_match" if sees else "bits_per_byte",
+        start_from=Start(recipe="captions_language", parts=("language_model",)) if sees else None,
+    )
+
+
+# Without attention, MLPs of six times the width make up for it: two layers have as many parameters as a resampler's.
+RECIPES = (
+    recipe("captions_language", "a language model of bytes reads captions", steps=2000),
+    recipe("captions_flamingo", "the same, frozen, sees through a Perceiver Resampler", reader="resampler", steps=6000),
+    recipe(
+        "captions_mean",
+        "the same, frozen, sees the average of all frames",
+        reader="mean",
+        widening_factor=6,
+        steps=6000,
+    ),
+    recipe(
+        "captions_transformer",
+        "the same, frozen, sees through a plain Transformer",
+        reader="transformer",
+        steps=6000,
+    ),
+    recipe(
+        "captions_mlp",
+        "the same, frozen, sees through fixed mixes and MLPs",
+        reader="mlp",
+        widening_factor=6,
+        steps=6000,
+    ),
+)
