@@ -13,6 +13,8 @@ from perceiver_lab.presets.perceiver_io_tasks import AUDIOSET_IO, TASKS_IO
 from perceiver_lab.presets.registry import get, names, register
 from perceiver_lab.presets.resampler import GATED, RESAMPLERS
 
-register(*IMAGENET, *AUDIOSET, *MODELNET, *IMAGENET_IO, *TASKS_IO, *AUDIOSET_IO, *HIP, *RESAMPLERS, *GATED, *PERCEIVER_AR)
+register(
+    *IMAGENET, *AUDIOSET, *MODELNET, *IMAGENET_IO, *TASKS_IO, *AUDIOSET_IO, *PERCEIVER_AR, *HIP, *RESAMPLERS, *GATED
+)
 
 __all__ = ["get", "names", "register"]
