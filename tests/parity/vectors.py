@@ -126,5 +126,7 @@ def compare(vectors: Vectors, computed: Mapping[str, Any], tolerance) -> list[Co
         differences = np.abs(found.astype(np.float64) - expected.astype(np.float64)).ravel()
         allowed = np.broadcast_to(tolerance(key, expected), expected.shape).ravel()
         worst = np.argmax(differences / allowed) if differences.size else None  # NaN counts as the largest
-        comparisons.append(Comparison(key, *(0.0, 1.0) if worst is None else (differences[worst], allowed[worst])))
+        comparisons.append(
+            Comparison(key, *(0.0, 1.0) if worst is None else (float(differences[worst]), float(allowed[worst])))
+        )
     return comparisons
