@@ -45,3 +45,8 @@ def _messages_unchecked(request):
     function = getattr(request, "function", None)
     if function is not None and "raises" in function.__code__.co_names:
         request.getfixturevalue("unchecked")
+
+
+def pytest_collection_modifyitems(items):
+    """The longest file first, so that no worker is left with it at the end."""
+    items.sort(key=lambda item: "test_tree_mode" not in item.nodeid)

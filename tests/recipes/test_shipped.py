@@ -24,7 +24,8 @@ def test_the_story_is_complete(name):
     recipe = recipes.get(name)
     assert {"fingerprint", "metrics", "seeds", "steps", "minutes", "device", "history", "sha256"} <= about.keys()
     assert about["numerics"] == recipe.numerics
-    assert about["metrics"]["total"] >= 297
+    # All that a small source holds: 297 digits, 100 takes of spoken ones.
+    assert about["metrics"]["total"] >= (100 if recipe.data.name == "spoken_digits" else 297)
     assert set(about["seeds"]) == {str(seed) for seed in recipe.budget("full").seeds}
 
 
