@@ -47,6 +47,15 @@ def _messages_unchecked(request):
         request.getfixturevalue("unchecked")
 
 
+def pytest_runtest_setup(item):
+    """Small tests spend their time in the compiler: they do without its optimisations, which parity and slow tests get.
+
+    What users run is what parity compares; what is slow because it computes would be slower still.
+    """
+    optimised = "parity" in item.path.parts or item.get_closest_marker("slow") is not None
+    jax.config.update("jax_disable_most_optimizations", not optimised)
+
+
 def pytest_collection_modifyitems(items):
     """The longest file first, so that no worker is left with it at the end."""
     items.sort(key=lambda item: "test_tree_mode" not in item.nodeid)

@@ -21,7 +21,7 @@ from PIL import Image
 
 from perceiver_lab.datasets.scenes import KINDS as SHAPES
 from perceiver_lab.datasets.scenes import SIDE as SCENE_SIDE
-from perceiver_lab.datasets.scenes import UNIT, Photo, Scene, Shape, draw, draw_background, touching
+from perceiver_lab.datasets.scenes import UNIT, Photo, Scene, Shape, block_sums, draw, draw_background, touching
 
 SIDE = 32  # pixels along each side of a frame
 FRAMES = 4  # in a clip of the data set
@@ -209,5 +209,4 @@ def _draw(background, shapes):
 def _shrink(image):
     """(192, 192, 3) -> (32, 32, 3): each pixel the average of its 36 fine ones."""
     fine = len(image) // SIDE
-    blocks = image.reshape(SIDE, fine, SIDE, fine, 3).sum(axis=(1, 3), dtype=np.int32)
-    return ((blocks + fine * fine // 2) // (fine * fine)).astype(np.uint8)
+    return ((block_sums(image, fine) + fine * fine // 2) // (fine * fine)).astype(np.uint8)

@@ -37,7 +37,8 @@ def test_content_is_the_pinned_one(name, prepared):
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", CANVASES)
-def test_content_of_canvases_is_the_pinned_one(name, prepared):
+def test_content_of_canvases_is_the_pinned_one(name, prepared, unchecked):
+    """With the checks of types off: a million calls draw a large set."""
     assert content_sha256(name, data_dir=prepared) == data_hash(name)
 
 

@@ -44,12 +44,13 @@ def frames(seed=0, images=2):
     return jnp.asarray(np.random.default_rng(seed).uniform(-1, 1, (2, images, 2, 8, 8, 3)).astype(np.float32))
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_closed_gates_leave_the_language_model_bit_for_bit(compiled):
+def test_closed_gates_leave_the_language_model():
+    """Bit for bit; compiled, to rounding: two programs may be fused in two ways."""
     model = make()
-    call = nnx.jit(lambda model, *given: model(*given)) if compiled else (lambda model, *given: model(*given))
-    alone, shown = call(model, IDS), call(model, IDS, frames())
+    alone, shown = model(IDS), model(IDS, frames())
     np.testing.assert_array_equal(np.asarray(shown).view(np.uint32), np.asarray(alone).view(np.uint32))
+    compiled = nnx.jit(lambda model, *given: model(*given))
+    np.testing.assert_allclose(compiled(model, IDS, frames()), compiled(model, IDS), atol=2e-6)
     assert np.abs(make(gate=0.5)(IDS, frames()) - alone).max() > 1e-3
 
 
