@@ -78,12 +78,12 @@ def test_a_result_that_is_not_reproduced(tiny, run, tmp_path):
     run("train", "tiny", "--ship", "--quiet")
     path = tmp_path / "data" / "weights" / "tiny.json"
     about = json.loads(path.read_text())
-    about["metrics"] |= {"accuracy": 0.2, "accuracy_low": 0.1, "accuracy_high": 0.3}
+    about["seeds"][str(about["seed"])] |= {"accuracy": 0.2, "accuracy_low": 0.1, "accuracy_high": 0.3}
     path.write_text(json.dumps(about))
     code, out, _ = run("reproduce", "tiny", "--folder", tmp_path / "again", "--quiet")
     assert code == 1
     assert "outside the stored 95 % interval of accuracy, 0.1-0.3" in out
-    about["metrics"] |= {"accuracy_high": 1.0}
+    about["seeds"][str(about["seed"])] |= {"accuracy_high": 1.0}
     path.write_text(json.dumps(about))
     code, out, _ = run("reproduce", "tiny", "--folder", tmp_path / "again", "--resume", "--quiet")
     assert code == 0

@@ -39,9 +39,10 @@ def probe_logits(recipe: Recipe, model: nnx.Module) -> np.ndarray:
 
 
 def ship(recipe: Recipe, runs: Run | Sequence[Run], path: Path | None = None) -> Path:
-    """Put the weights of the first run, and the metrics of all, where they ship.
+    """Put the weights of the first run, in half precision, and the metrics of all where they ship.
 
-    The first is the first seed, not the best one: what ships is what anybody gets who trains.
+    The first is the first seed, not the best one: what ships is what anybody gets who trains. Its "metrics" are those
+    of the weights as they ship; those in "seeds" are of the runs.
 
     Args:
       recipe: as it stands in its file, without overrides.
@@ -62,13 +63,17 @@ def ship(recipe: Recipe, runs: Run | Sequence[Run], path: Path | None = None) ->
     about = {key: value for key, value in first.about.items() if key not in ("sha256", "bytes")}
     about["history"] = thinned(about["history"])
     about["seeds"] = {str(one.seed): {**one.metrics, "minutes": one.about["minutes"]} for one in runs}
-    about["probe_logits"] = [[round(float(x), 5) for x in row] for row in probe_logits(recipe, first.model)]
-    size = sum(np.asarray(leaf).nbytes for leaf in _leaves(first.model))
+    size = 2 * sum(leaf.size for leaf in jax.tree.leaves(nnx.split(first.model)[1]))
     if size > MAX_BYTES:
         raise ValueError(
             f"The weights of {recipe.name!r} take {size} bytes; at most {MAX_BYTES} ship. Make it smaller."
         )
-    return save_weights(path or shipped_path(recipe.name), first.model, about)
+    path = save_weights(path or shipped_path(recipe.name), first.model, about, half=True)
+    model = recipe.make_model(nnx.Rngs(0))
+    load_weights(path, model)
+    about["metrics"] = recipe.metrics(model)
+    about["probe_logits"] = [[round(float(x), 5) for x in row] for row in probe_logits(recipe, model)]
+    return save_weights(path, model, about, half=True)
 
 
 def load_shipped(recipe: Recipe) -> tuple[nnx.Module, dict[str, Any]] | None:
@@ -126,7 +131,3 @@ def thinned(records: list[dict]) -> list[dict]:
         for index, record in enumerate(records)
         if index not in dropped
     ]
-
-
-def _leaves(model):
-    return jax.tree.leaves(nnx.split(model)[1])

@@ -17,13 +17,14 @@ class WeightsError(ValueError):
     """Weights that cannot be used; the message names the file and says what to do."""
 
 
-def save_weights(path: str | os.PathLike, model: nnx.Module, about: dict[str, Any]) -> Path:
+def save_weights(path: str | os.PathLike, model: nnx.Module, about: dict[str, Any], *, half: bool = False) -> Path:
     """Write all variables of a model to NAME.safetensors, and `about` with their sha256 to NAME.json beside it.
 
     Args:
       path: ends in ".safetensors".
       model: any module; its parameters and its other arrays (batch statistics) are stored by their dotted names.
       about: for JSON: metrics, fingerprint, seed...
+      half: write float32 as float16, half as large, 11 significant bits instead of 24. Read back they are float32.
 
     Returns:
       The path of the weights.
@@ -36,9 +37,15 @@ def save_weights(path: str | os.PathLike, model: nnx.Module, about: dict[str, An
 
     path = _checked_path(path)
     arrays = {name: np.asarray(leaf, order="C") for name, leaf in named_leaves(nnx.split(model)[1]).items()}
+    if half:
+        with np.errstate(over="ignore"):  # said below
+            arrays = {name: _narrowed(array) for name, array in arrays.items()}
     bad = [name for name, array in arrays.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
     if bad:
-        raise ValueError(f"These weights are not finite and were not saved: {shorten(bad)}. Train with a lower rate.")
+        precision = " in half precision" if half else ""
+        raise ValueError(
+            f"These weights are not finite{precision} and were not saved: {shorten(bad)}. Train with a lower rate."
+        )
     # One entry only: the order of several is left to chance, and equal weights should be equal files.
     content = save(arrays, metadata={"perceiver_lab": json.dumps(_named(about), sort_keys=True)})
     write_atomically(path, content)
@@ -94,7 +101,9 @@ def load_weights(path: str | os.PathLike, model: nnx.Module) -> dict[str, Any]:
     except (SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(f"{path} is not a safetensors file ({error}). {_RESTORE}") from error
     state = nnx.split(model)[1]
-    wrong = differences(arrays, named_leaves(state))
+    expected = named_leaves(state)
+    arrays = {name: _widened(array, expected.get(name)) for name, array in arrays.items()}
+    wrong = differences(arrays, expected)
     if wrong:
         raise WeightsError(
             f"{path} holds the weights of another model: {shorten(wrong)}. Build the model with the configuration "
@@ -112,6 +121,16 @@ def _checked_path(path):
     if path.suffix != ".safetensors":
         raise ValueError(f"Weights are kept in files ending in .safetensors, got {path}.")
     return path
+
+
+def _narrowed(array):
+    return array.astype(np.float16) if array.dtype == np.float32 else array
+
+
+def _widened(array, expected):
+    """What was written in half precision as float32 again."""
+    half = array.dtype == np.float16 and expected is not None and expected.dtype == np.float32
+    return array.astype(np.float32) if half else array
 
 
 def _named(about):

@@ -3,9 +3,11 @@
 import dataclasses
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from perceiver_lab import recipes
 from perceiver_lab.cli import main
@@ -46,7 +48,12 @@ def test_a_run_reports_and_ships_its_own_numbers(mean_recipe, tmp_path):
     assert runs[0].history.curve("test_error")[0] == [20, 40]
     assert runs[0].history.curve("test_error")[1][-1] == runs[0].metrics["error"]
     path = recipes.ship(mean_recipe, runs)
-    assert json.loads(path.with_suffix(".json").read_text())["metrics"] == runs[0].metrics
+    about = json.loads(path.with_suffix(".json").read_text())
+    assert about["seeds"]["3"] == runs[0].metrics | {"minutes": runs[0].about["minutes"]}
+    shipped, _ = recipes.load_shipped(mean_recipe)
+    assert about["metrics"] == measure(shipped, mean_recipe.test_batches("full"))
+    for stored, trained in zip(*(jax.tree.leaves(nnx.split(one)[1]) for one in (shipped, runs[0].model)), strict=True):
+        np.testing.assert_array_equal(stored, np.asarray(trained, np.float16))
     assert recipes.check_shipped(mean_recipe) < 1e-4
 
 

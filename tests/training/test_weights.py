@@ -54,6 +54,26 @@ def test_a_single_number(tmp_path):
     assert (other.steps.shape, int(other.steps[...])) == ((), 7)
 
 
+def test_half_precision(tmp_path, path):
+    """Two bytes for each number, and read back in the model's own precision."""
+    half = save_weights(tmp_path / "half.safetensors", model(0), {"recipe": "net", "seed": 0}, half=True)
+    floats = sum(array.size for array in arrays(model(0)) if array.dtype == np.float32)
+    assert abs(path.stat().st_size - half.stat().st_size - 2 * floats) <= 16  # the header is padded to 8
+    other = model(1)
+    load_weights(half, other)
+    for found, expected in zip(arrays(other), arrays(model(0)), strict=True):
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected.astype(np.float16).astype(expected.dtype))
+
+
+def test_too_large_for_half_precision(tmp_path):
+    large = model(0)
+    large.norm.scale[...] = jnp.full(4, 1e5)
+    with pytest.raises(ValueError, match=r"in half precision.*norm\.scale"):
+        save_weights(tmp_path / "large.safetensors", large, {}, half=True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_same_model_same_bytes(path, tmp_path):
     again = save_weights(tmp_path / "again.safetensors", model(0), {"recipe": "net", "seed": 0})
     assert again.read_bytes() == path.read_bytes()
