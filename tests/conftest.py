@@ -7,6 +7,7 @@ import lab_environment
 lab_environment.apply()
 os.environ.setdefault("MPLBACKEND", "agg")
 
+import hypothesis  # noqa: E402
 import jax  # noqa: E402
 import jaxtyping  # noqa: E402
 import pytest  # noqa: E402
@@ -15,6 +16,10 @@ import lab_server  # noqa: E402
 
 jax.config.update("jax_default_matmul_precision", "highest")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# How long an example takes is the machine's business.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 # Every annotated function of the library checks the shapes and dtypes of what it is given and gives back.
 jaxtyping.install_import_hook("perceiver_lab", "beartype.beartype")

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from perceiver_lab.datasets.transforms import check_size
+
 Record = dict[str, Any]
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32) * 255  # of ImageNet's red, green and blue, in levels of 0 to 255
@@ -81,8 +83,7 @@ def resize_cubic(size: int) -> Callable[[Record, np.random.Generator | None], Re
     Raises:
       ValueError: a size below 1; (from the transform) an image that is not height x width x channels.
     """
-    if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
-        raise ValueError(f"resize_cubic({size!r}): expected a whole number of pixels, at least 1.")
+    check_size("resize_cubic", size)
 
     def resize(record, rng=None):
         image = record["image"]

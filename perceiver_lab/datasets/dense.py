@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from perceiver_lab.datasets.transforms import check_size
+
 Record = dict[str, Any]
 
 
@@ -34,8 +36,7 @@ def sample_cells(count: int) -> Callable[[Record, np.random.Generator], Record]:
 
     Unlike `sample_pixels`, which leaves the others out of what is read, it changes nothing else.
     """
-    if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
-        raise ValueError(f"sample_cells({count!r}): expected a whole number of pixels, at least 1.")
+    check_size("sample_cells", count)
 
     def sample(record, rng):
         height, width = record["image"].shape[:2]

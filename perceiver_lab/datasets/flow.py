@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from perceiver_lab.datasets.transforms import check_size
+
 Record = dict[str, Any]
 
 
@@ -46,8 +48,7 @@ def sample_flow(count: int) -> Callable[[Record, np.random.Generator], Record]:
     Adds "cells" (count,) int32, the pixels' numbers row by row, and keeps of "flow" what is there: (count, 2). The
     frames stay whole; what else there is per pixel goes.
     """
-    if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
-        raise ValueError(f"sample_flow({count!r}): expected a whole number of pixels, at least 1.")
+    check_size("sample_flow", count)
 
     def sample(record, rng):
         height, width = record["flow"].shape[:2]

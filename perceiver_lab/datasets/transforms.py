@@ -74,7 +74,7 @@ def jitter_positions(amount: float) -> Transform:
 
 def random_crop(size: int) -> Transform:
     """Cut a square of `size` pixels out of the image, every place equally likely."""
-    _check_size("random_crop", size)
+    check_size("random_crop", size)
 
     def crop(record, rng):
         image = _image(record, "random_crop", at_least=size)
@@ -86,7 +86,7 @@ def random_crop(size: int) -> Transform:
 
 def center_crop(size: int) -> Transform:
     """Cut a square of `size` pixels out of the middle of the image (half a pixel up and left where that is uneven)."""
-    _check_size("center_crop", size)
+    check_size("center_crop", size)
 
     def crop(record, rng=None):
         image = _image(record, "center_crop", at_least=size)
@@ -101,7 +101,7 @@ def random_shift(frame: int) -> Transform:
 
     Paper is 0 in a uint8 image and -1 in a scaled one. A 28 x 28 digit in a frame of 36 moves by 4 pixels either way.
     """
-    _check_size("random_shift", frame)
+    check_size("random_shift", frame)
 
     def shift(record, rng):
         image = _image(record, "random_shift", at_most=frame)
@@ -121,7 +121,7 @@ def sample_pixels(count: int) -> Transform:
     [-1, 1] from the image's first to its last, as `ops.positions.grid_coordinates` gives them. A Perceiver trained on
     a random tenth of the pixels reads all of them when it is tested.
     """
-    _check_size("sample_pixels", count)
+    check_size("sample_pixels", count)
 
     def sample(record, rng):
         image = _image(record, "sample_pixels")
@@ -214,6 +214,11 @@ def _image(record, caller, *, at_least=1, at_most=None):
     return image
 
 
-def _check_size(caller, size):
+def check_size(caller: str, size: Any) -> None:
+    """Refuse what is no number of pixels, in the name of the transform that was given it.
+
+    Raises:
+      ValueError: no whole number, or one below 1.
+    """
     if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
         raise ValueError(f"{caller}({size!r}): expected a whole number of pixels, at least 1.")

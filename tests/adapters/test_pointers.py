@@ -27,7 +27,7 @@ def test_the_logits_are_those_of_the_formula(pointer):
     assert Pointer(6, rngs=nnx.Rngs(0)).from_vector.out_features == 6
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_what_is_not_there_is_never_pointed_at(data):
     """Whatever the vectors: its probability is exactly 0, and the others' are those among themselves."""

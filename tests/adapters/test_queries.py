@@ -28,7 +28,7 @@ def grouped(**options):
 
 @pytest.mark.parametrize("kind", ["fourier", "projected", "table", "inputs"])
 @given(cells=st.lists(st.integers(0, 5), min_size=3, max_size=3))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_selected_cells_are_asked_as_among_all_of_them_also_cell_by_example(kind, cells):
     positions = FourierPositions((2, 3), num_bands=2)
     queries = {

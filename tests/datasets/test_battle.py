@@ -46,7 +46,7 @@ def test_a_unit_that_stands_beside_an_enemy_may_have_to_go_elsewhere():
     assert battle.targets(FIELD)[0] == 3
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
 def test_order_means_nothing(seed, order):
     units = drawn(seed)
@@ -56,7 +56,7 @@ def test_order_means_nothing(seed, order):
     np.testing.assert_array_equal(shuffled, places[target][shuffle])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
 def test_a_turned_battle_has_the_same_targets(seed, turn):
     units = drawn(seed)

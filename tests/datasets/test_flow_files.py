@@ -52,7 +52,7 @@ def test_the_bytes_of_a_file(tmp_path):
     assert path.read_bytes() == b"PIEH" + struct.pack("<ii4f", 2, 1, 1.0, 2.0, -3.0, 0.5)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**31))
 def test_round_trip(tmp_path_factory, height, width, seed):
     path = tmp_path_factory.mktemp("flo") / "a.flo"

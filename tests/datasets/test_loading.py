@@ -15,6 +15,7 @@ SMALL = (
     "spoken_digits/speaker",
     "battles",
     "play_tasks",
+    "mirrored",
 )
 CANVASES = (
     "large_digits",

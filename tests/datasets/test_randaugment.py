@@ -60,7 +60,7 @@ def test_levels_of_photos_as_in_pillow(photo):
         np.testing.assert_array_equal(solarise(photo, threshold), by_pillow(ImageOps.solarize, photo, threshold))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(2, 40), st.integers(2, 40), st.integers(0, 255), st.integers(1, 256), st.integers(0, 2**32 - 1))
 def test_levels_of_any_image_as_in_pillow(height, width, low, spread, seed):
     """Small and flat ones too, where steps of equalising become 0 or overflow."""

@@ -18,7 +18,7 @@ DOCUMENTS = [np.array([2, *rng.integers(3, 11, size=size)]) for size in (1, 5, 1
 whole = nnx.jit(lambda model, tokens, positions: model(tokens, positions=positions))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 20))
 def test_every_target_is_scored_once(num_targets, context, stride):
     if stride > context:

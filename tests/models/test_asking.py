@@ -214,7 +214,7 @@ def test_groups_can_have_features():
 
 
 @given(st.integers(1, 5), st.integers(0, 2**31))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_padding_of_bytes_changes_no_valid_output(valid, seed):
     rngs = nnx.Rngs(0)
     decoder = Decoder(

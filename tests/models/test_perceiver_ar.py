@@ -22,7 +22,7 @@ CONFIG = PerceiverARConfig(
     num_latents=4, latent_channels=8, max_context=CONTEXT, num_self_attends=2, num_cross_heads=2, num_self_heads=2
 )
 KINDS = ("data", "terminal", "negative_terminal", "sinusoidal", "learned")
-properties = settings(max_examples=12, deadline=None, derandomize=True)
+properties = settings(max_examples=12, derandomize=True)
 
 
 def make(kind="data", *, axes=1, zero_output=False, **sizes):

@@ -70,7 +70,7 @@ def test_a_mask_is_padded_with_false():
     assert found.dtype == bool and int(found.sum()) == 27
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=4), more=st.integers(0, 12))
 def test_ungroup_inverts_group(sizes, more):
     sizes = {f"m{number}": size for number, size in enumerate(sizes)}
@@ -84,7 +84,7 @@ def test_ungroup_inverts_group(sizes, more):
         assert grouping.num_groups * grouping.group_size == sum(sizes.values()) + total
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes=st.lists(st.integers(1, 60), min_size=1, max_size=3), more=st.integers(0, 9))
 def test_no_other_shares_make_the_largest_group_smaller(sizes, more):
     named = {f"m{number}": size for number, size in enumerate(sizes)}

@@ -15,7 +15,7 @@ from perceiver_lab.ops import (
     take_cells,
 )
 
-properties = settings(max_examples=20, deadline=None, derandomize=True)
+properties = settings(max_examples=20, derandomize=True)
 
 
 def test_a_grid_is_row_major_from_minus_one_to_one():

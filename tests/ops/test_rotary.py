@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from perceiver_lab.ops import Rotation, rotary_frequencies, rotate, rotation
 
-properties = settings(max_examples=15, deadline=None, derandomize=True)
+properties = settings(max_examples=15, derandomize=True)
 
 
 def normal(*shape):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from perceiver_lab.ops import filter_logits, sample
 from perceiver_lab.ops.sampling import channel_tokens, check_sampling, keep_min_p, keep_top_k, keep_top_p
 
-properties = settings(max_examples=20, deadline=None, derandomize=True)
+properties = settings(max_examples=20, derandomize=True)
 PROBABILITIES = np.array([[0.5, 0.25, 0.15, 0.1], [0.1, 0.2, 0.3, 0.4]], np.float32)
 LOGITS = jnp.log(PROBABILITIES)
 

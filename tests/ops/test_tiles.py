@@ -19,7 +19,7 @@ def test_starts(extent, starts):
     assert {start for start in release if start <= extent - 368} == set(starts)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 40), st.data())
 def test_every_pixel_is_in_a_tile(tile, data):
     overlap = data.draw(st.integers(0, tile - 1))

@@ -65,7 +65,7 @@ def some_units(count, seed):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(count=st.integers(1, 24), seed=st.integers(0, 1000))
 def test_in_another_order_all_say_the_same(name, count, seed, models):
     units, mask = some_units(count, seed)
@@ -76,7 +76,7 @@ def test_in_another_order_all_say_the_same(name, count, seed, models):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(count=st.integers(1, 24), seed=st.integers(0, 1000))
 def test_padding_is_never_chosen_and_changes_nothing(name, count, seed, models):
     """Whatever stands in the padded rows: their probability is exactly 0, and the others' stay."""

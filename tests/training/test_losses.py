@@ -18,7 +18,7 @@ def reference(logits, targets):
     return -(targets * log_probs).sum(-1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     logits=hnp.arrays(np.float32, (4, 5), elements=st.floats(-30, 30, width=32)),
     labels=hnp.arrays(np.int32, 4, elements=st.integers(0, 4)),
