@@ -213,7 +213,7 @@ def budget_bars(prices: Mapping[str, Mapping[str, int]], num_inputs: int, *, mem
 
     def text(part, value):
         _, unit, sign = parts[part]
-        return f"{value / unit:,.3g}{sign}" if value < 1e5 * unit else f"{value / unit:,.0f}{sign}"
+        return f"{value / unit:,.3g}{sign}" if value < 999 * unit else f"{value / unit:,.0f}{sign}"
 
     described = "; ".join(
         f"{name}: " + ", ".join(f"{parts[part][0]} {text(part, price[part])}" for part in parts)
@@ -226,7 +226,8 @@ def budget_bars(prices: Mapping[str, Mapping[str, int]], num_inputs: int, *, mem
         rows = range(len(values))
         ax.barh(rows, values, color=[BLUE, ORANGE, PINK][: len(values)], height=0.6, alpha=0.85)
         for row, value in zip(rows, values, strict=True):
-            ax.text(value * 1.25, row, text(part, value), va="center", fontsize=9)
+            ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # the line of memory may pass here
+            ax.text(value * 1.25, row, text(part, value), va="center", fontsize=9, bbox=ground)
         least, most = min(values), max([*values, memory if part == "memory" else 0])
         ax.set(xscale="log", xlim=(least / 20, most * 60), ylim=(len(values) - 0.4, -0.6), title=parts[part][0])
         ax.set_yticks(rows, list(prices) if ax is axes[0, 0] else [""] * len(values))
@@ -234,4 +235,5 @@ def budget_bars(prices: Mapping[str, Mapping[str, int]], num_inputs: int, *, mem
         ax.minorticks_off()
         if part == "memory":
             ax.axvline(memory, color=INK, linestyle="--", linewidth=1.2)
+            ax.text(memory, -0.62, f"there are {text(part, memory)}", ha="center", va="bottom", fontsize=9)
     return made
