@@ -8,13 +8,14 @@ from perceiver_lab.datasets.augment import evaluation_crop, normalise, random_ar
 from perceiver_lab.datasets.battle import pad_units, turn_battle
 from perceiver_lab.datasets.bytes import decode_ids, encode_text, hide_ids, is_text, pad_ids
 from perceiver_lab.datasets.dense import sample_cells, spread_cells, turn_and_mirror
+from perceiver_lab.datasets.events import crop_events, events_text, mirrored, text_events
 from perceiver_lab.datasets.flow import mirror_pair, sample_flow, scale_pair
 from perceiver_lab.datasets.flow_files import flying_chairs, read_flo, sintel, write_flo
 from perceiver_lab.datasets.loading import arrays, content_sha256, data_hash, load, names
 from perceiver_lab.datasets.masking import first_window, mask_spans, mask_words, random_window
 from perceiver_lab.datasets.mixing import draw_mix, mix_pairs
 from perceiver_lab.datasets.motorcycle import motorcycle
-from perceiver_lab.datasets.ngrams import NeighbourCounts, speaker_guesses
+from perceiver_lab.datasets.ngrams import NeighbourCounts, PrecedingCounts, speaker_guesses
 from perceiver_lab.datasets.paths import cache_root, data_root
 from perceiver_lab.datasets.pipeline import pipeline
 from perceiver_lab.datasets.randaugment import randaugment
@@ -42,6 +43,7 @@ from perceiver_lab.datasets.transforms import (
 
 __all__ = [
     "NeighbourCounts",
+    "PrecedingCounts",
     "add_noise",
     "arrays",
     "ask_some",
@@ -50,6 +52,7 @@ __all__ = [
     "center_sound",
     "change_speed",
     "content_sha256",
+    "crop_events",
     "data_hash",
     "data_root",
     "decode_ids",
@@ -57,6 +60,7 @@ __all__ = [
     "encode_text",
     "evaluation_crop",
     "even_loudness",
+    "events_text",
     "first_window",
     "flying_chairs",
     "hide_ids",
@@ -67,6 +71,7 @@ __all__ = [
     "mask_spans",
     "mask_words",
     "mirror_pair",
+    "mirrored",
     "mix_pairs",
     "motorcycle",
     "names",
@@ -95,6 +100,7 @@ __all__ = [
     "speaker_guesses",
     "spread_cells",
     "standardise",
+    "text_events",
     "to_float",
     "turn_and_mirror",
     "turn_battle",

@@ -15,6 +15,7 @@ import tensorflow_datasets as tfds
 from perceiver_lab.datasets import canvases, moving_shapes, scenes, shipped
 from perceiver_lab.datasets.battle_builder import Battles
 from perceiver_lab.datasets.captions_builder import Captions
+from perceiver_lab.datasets.mirrored_builder import Mirrored
 from perceiver_lab.datasets.one_sense_builder import OneSense
 from perceiver_lab.datasets.play_tasks_builder import PlayTasks
 from perceiver_lab.datasets.plays_builder import Shakespeare
@@ -68,11 +69,9 @@ class Digits(_SmallDigits, skip_registration=True):
 
     def _split_generators(self, dl_manager):
         images, labels = shipped.small_digits()
-        train, test = np.split(np.random.default_rng(0).permutation(len(labels)), [1500])
-        return {
-            "train": self._generate_examples(images[train], labels[train]),
-            "test": self._generate_examples(images[test], labels[test]),
-        }
+        chosen = np.split(np.random.default_rng(0).permutation(len(labels)), [1500])
+        parts = zip(("train", "test"), chosen, strict=True)
+        return {part: self._generate_examples(images[rows], labels[rows]) for part, rows in parts}
 
 
 class MnistSmall(_SmallDigits, skip_registration=True):
@@ -278,6 +277,7 @@ BUILDERS = {
     "captions": Captions,
     "play_tasks": PlayTasks,
     "one_sense": OneSense,
+    "mirrored": Mirrored,
 }
 
 

@@ -36,6 +36,8 @@ CONTENT_SHA256 = {
     "battles": "36523f1bdf46b5d67a8d051e9295e47af44fb628e5bf26e604f8ad7483ace688",
     "play_tasks": "67b2014dd1bae31e23976b58e7a5a01fd99d167c61142f1854914c79dbb3ded5",
     "one_sense": "2d513d6e23bd029ee62f7877b69dc336d522885d9db7060fd23a85953a85045a",
+    "shakespeare/events": "1edecf7dba612556ce09dc6a49c9dbede7bc0e69016b6a280891ba60bd25e5ad",
+    "mirrored": "20006c1eb669340205e450505875ccd53301bcd9b61aea345c8d8999d412aa93",
 }
 
 

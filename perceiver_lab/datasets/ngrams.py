@@ -1,4 +1,4 @@
-"""What counting says about a hidden byte and about a speaker: the baselines of the models that read bytes.
+"""What counting says about a hidden byte, the next byte and a speaker: the baselines of the models that read bytes.
 
 Everything is counted on the training text and interpolated without anything to tune (Witten and Bell, 1991): where a
 context was seen N times, before T different bytes, its own frequencies weigh N / (N + T) and the shorter context T /
@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 
 from perceiver_lab.datasets.bytes import FIRST_BYTE, VOCABULARY, encode_text, is_text
 
-_BASE = 2**9  # above the vocabulary; five ids take 45 bits
+_BASE = 2**9  # above the vocabulary; five ids take 45 bits, seven 63
 
 
 class NeighbourCounts:
@@ -88,14 +88,55 @@ class NeighbourCounts:
 
     def _probability(self, ids, rows, places, left, right):
         """Of the true byte, between the two nearest contexts and ever longer ones."""
-        chance = np.full(len(rows), 1 / (VOCABULARY - FIRST_BYTE))
-        for a, b in _contexts(left, right):
-            context, key = _keys(ids, rows, places, a, b)
-            counts, totals = self._tables[a, b]
-            count = _look_up(counts, key)[0]
-            total, kinds = _look_up(totals, context)
-            chance = (count + kinds * chance) / np.maximum(total + kinds, 1) + np.where(total, 0, chance)
-        return chance
+        return _interpolated(self._tables, _contexts(left, right), ids, rows, places)
+
+
+class PrecedingCounts:
+    """How often a byte came after which bytes: n-grams that read from left to right, as a language model does.
+
+    ::
+
+        counts = PrecedingCounts(plays.texts("train"))
+        bigram = counts.bits(ids, left=1).mean()
+    """
+
+    def __init__(self, texts: Sequence[bytes], reach: int = 5):
+        """Count.
+
+        Args:
+          texts: runs of text; a context does not reach from one into another.
+          reach: bytes before, at most 6: seven ids are what a whole number of 64 bits holds.
+
+        Raises:
+          ValueError: no text, or another reach.
+        """
+        if not sum(map(len, texts)) or reach not in range(7):
+            raise ValueError(f"Counting wants some text and a reach of 0 to 6, got {len(texts)} texts, reach={reach}.")
+        self.reach = reach
+        runs = [encode_text(text).astype(np.int64) for text in texts]
+        self._tables = {(left, 0): _count(runs, left, 0) for left in range(reach + 1)}
+
+    def bits(self, ids: Int[np.ndarray, " m"], *, left: int) -> Float[np.ndarray, " m"]:
+        """-log2 of the probability of every byte of a text, told those before it: (M,).
+
+        Args:
+          ids: of one text, bytes only.
+          left: how many bytes before it a guess may use; the first ones have fewer.
+
+        Raises:
+          ValueError: ids that are no bytes, or a context beyond `reach`.
+        """
+        if ids.ndim != 1 or not is_text(ids).all():
+            raise ValueError(f"ids must be those of the bytes of one text (M,), without special ids; got {ids.shape}.")
+        if not 0 <= left <= self.reach:
+            raise ValueError(f"left={left} must be from 0 to the reach of these counts, {self.reach}.")
+        probabilities, places = np.empty(len(ids)), np.arange(len(ids))
+        for known in range(left + 1):  # the first bytes have fewer before them
+            here = places[known:] if known == left else places[known : known + 1]
+            contexts = [(length, 0) for length in range(known + 1)]
+            rows = np.zeros(len(here), np.int64)
+            probabilities[here] = _interpolated(self._tables, contexts, ids.astype(np.int64)[None], rows, here)
+        return -np.log2(probabilities)
 
 
 def speaker_guesses(
@@ -136,6 +177,18 @@ def _grams(ids, size):
     windows = np.lib.stride_tricks.sliding_window_view(ids.astype(np.int64), size, axis=1)
     rows, places = is_text(windows).all(axis=-1).nonzero()
     return windows[rows, places] @ _BASE ** np.arange(size), rows
+
+
+def _interpolated(tables, contexts, ids, rows, places):
+    """The probability of the ids at some places, from the shortest context to the longest."""
+    chance = np.full(len(rows), 1 / (VOCABULARY - FIRST_BYTE))
+    for left, right in contexts:
+        context, key = _keys(ids, rows, places, left, right)
+        counts, totals = tables[left, right]
+        count = _look_up(counts, key)[0]
+        total, kinds = _look_up(totals, context)
+        chance = (count + kinds * chance) / np.maximum(total + kinds, 1) + np.where(total, 0, chance)
+    return chance
 
 
 def _contexts(left, right):

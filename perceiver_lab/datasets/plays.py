@@ -16,6 +16,7 @@ HELD_OUT = 2**13  # bytes at the end of each period
 STRETCH = 128  # bytes of a record of running text
 STEP = 64  # bytes from the beginning of one to that of the next
 PIECE = 64  # bytes of a record with its speaker, at most
+LONG, LONG_STEP = 2048, 1024  # bytes of a record for long contexts, and from the beginning of one to the next
 SHORTEST = 32  # bytes; what is shorter says too little
 
 # The ten who say most, by bytes. Some are one man under two names (Gloucester becomes King Richard III).
@@ -83,6 +84,17 @@ def texts(part: str) -> list[bytes]:
 def stretches(part: str) -> list[bytes]:
     """Running text in stretches of 128 bytes, one from every 64th byte of each run: any 64 bytes lie in one of them."""
     return [text[start : start + STRETCH] for text in texts(part) for start in range(0, len(text) - STRETCH + 1, STEP)]
+
+
+def long_stretches(part: str) -> list[bytes]:
+    """Running text for models with long contexts.
+
+    For training stretches of 2,048 bytes, one from every 1,024th byte of each run, so that any 1,025 bytes of a run lie
+    in one of them; the last run, which is shorter, is left out. For testing the runs whole.
+    """
+    if part == "test":
+        return texts(part)
+    return [text[start : start + LONG] for text in texts(part) for start in range(0, len(text) - LONG + 1, LONG_STEP)]
 
 
 @functools.cache

@@ -5,12 +5,13 @@ import tensorflow_datasets as tfds
 
 from perceiver_lab.datasets import plays
 from perceiver_lab.datasets.bytes import encode_text, pad_ids
+from perceiver_lab.datasets.events import text_events
 
 
 class PlaysConfig(tfds.core.BuilderConfig):
-    """Running text, or pieces of speeches with their speaker."""
+    """Running text as ids or as events, or pieces of speeches with their speaker."""
 
-    def __init__(self, *, name, description, length, with_speaker):
+    def __init__(self, *, name, description, length=None, with_speaker=False):
         super().__init__(name=name, version=tfds.core.Version("1.0.0"), description=description)
         self.length, self.with_speaker = length, with_speaker
 
@@ -20,7 +21,8 @@ class Shakespeare(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     "shakespeare" has running text: stretches of 128 bytes, one from every 64th byte, so that the first 64 bytes of each
     are windows that do not overlap. "shakespeare/speakers" has pieces of at most 64 bytes of what the ten say who say
-    most; "label" is who.
+    most; "label" is who. "shakespeare/events" has running text for Perceiver AR: "events" are a start token (2) and
+    byte + 3 of each byte, 2,048 bytes from every 1,024th for training, and for testing the 8,192 of each run.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -29,7 +31,6 @@ class Shakespeare(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             name="default",
             description="15,234 stretches for training, 2,159 for testing",
             length=plays.STRETCH,
-            with_speaker=False,
         ),
         PlaysConfig(
             name="speakers",
@@ -37,12 +38,14 @@ class Shakespeare(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             length=plays.PIECE,
             with_speaker=True,
         ),
+        PlaysConfig(name="events", description="935 stretches for training, 17 whole runs for testing"),
     ]
     DEFAULT_CONFIG_NAME = "default"
 
     def _info(self):
         config = self.builder_config
-        features = {"bytes": tfds.features.Tensor(shape=(config.length,), dtype=np.int32, encoding="zlib")}
+        kind = "events" if config.length is None else "bytes"
+        features = {kind: tfds.features.Tensor(shape=(config.length,), dtype=np.int32, encoding="zlib")}
         if config.with_speaker:
             features["label"] = tfds.features.ClassLabel(names=list(plays.SPEAKERS))
         return tfds.core.DatasetInfo(
@@ -63,6 +66,9 @@ class Shakespeare(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         if self.builder_config.with_speaker:
             for index, (piece, speaker) in enumerate(plays.spoken_pieces(part)):
                 yield index, {"bytes": pad_ids(encode_text(piece), length), "label": speaker}
+        elif length is None:
+            for index, stretch in enumerate(plays.long_stretches(part)):
+                yield index, {"events": text_events(stretch)}
         else:
             for index, stretch in enumerate(plays.stretches(part)):
                 yield index, {"bytes": encode_text(stretch)}

@@ -1,5 +1,6 @@
 """Events: what is read is one event ahead of what is to be said, and no event is favoured by the crops."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -61,7 +62,7 @@ def test_crops(context, fewest):
 def test_a_crop_is_the_shift_of_the_library():
     events = mirrored(12, np.random.default_rng(3))
     record = crop_events(12, 12)({"events": events}, np.random.default_rng(0))
-    padded = np.concatenate([events, [PAD]])[None]
+    padded = jnp.asarray(np.concatenate([events, [PAD]]))[None]
     for found, expected in zip((record["inputs"], record["targets"]), inputs_and_targets(padded), strict=True):
         np.testing.assert_array_equal(found, expected[0])
 

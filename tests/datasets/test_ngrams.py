@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from perceiver_lab.datasets import NeighbourCounts, encode_text, mask_spans, pad_ids, plays, speaker_guesses
+from perceiver_lab.datasets import (
+    NeighbourCounts,
+    PrecedingCounts,
+    encode_text,
+    mask_spans,
+    pad_ids,
+    plays,
+    speaker_guesses,
+)
 
 SIDES = [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0), (2, 1), (1, 2), (2, 2)]
 TRAIN = [b"abracadabra, abracadabra!", b"a cab, a bra"]
@@ -137,3 +145,46 @@ def test_naive_bayes_on_the_plays():
     guesses = speaker_guesses(ids["train"], labels["train"], ids["test"], num_classes=10)
     assert majority == pytest.approx(62 / 548)
     assert 0.25 < (guesses == labels["test"]).mean() < 0.4
+
+
+def slow_next(text, place, left):
+    """Of a text's byte at a place, told `left` before it, by reading the training texts again and again."""
+    chance = 1 / 256
+    for length in range(min(left, place) + 1):
+        before = text[place - length : place]
+        after = [run[at] for run in TRAIN for at in range(length, len(run)) if run[at - length : at] == before]
+        if after:
+            chance = (after.count(text[place]) + len(set(after)) * chance) / (len(after) + len(set(after)))
+    return -np.log2(chance)
+
+
+@pytest.mark.parametrize("left", range(7))
+def test_the_next_byte_against_a_slow_count(left):
+    counts = PrecedingCounts(TRAIN, reach=6)
+    for text in (b"abracadabra, a", b"xyz abra", b"a"):
+        expected = [slow_next(text, place, left) for place in range(len(text))]
+        assert counts.bits(encode_text(text), left=left) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("left", [0, 1, 3])
+def test_probabilities_of_the_next_byte_sum_to_one(left):
+    counts = PrecedingCounts(TRAIN, reach=3)
+    bits = [counts.bits(encode_text(b"abrac" + bytes([byte])), left=left)[-1] for byte in range(256)]
+    assert (2.0 ** -np.array(bits)).sum() == pytest.approx(1)
+
+
+def test_contexts_do_not_reach_from_one_text_into_another():
+    counts = PrecedingCounts([b"aaaa", b"bbbb"], reach=1)
+    assert counts.bits(encode_text(b"ab"), left=1)[1] > counts.bits(encode_text(b"ab"), left=0)[1]
+
+
+def test_what_cannot_be_counted_from_the_left():
+    with pytest.raises(ValueError, match="a reach of 0 to 6, got 1 texts, reach=7"):
+        PrecedingCounts([b"a"], reach=7)
+    with pytest.raises(ValueError, match="some text and a reach of 0 to 6, got 1 texts"):
+        PrecedingCounts([b""])
+    counts = PrecedingCounts(TRAIN, reach=2)
+    with pytest.raises(ValueError, match="left=3 must be from 0 to the reach of these counts, 2"):
+        counts.bits(encode_text(b"abc"), left=3)
+    with pytest.raises(ValueError, match="the bytes of one text .* without special ids"):
+        counts.bits(pad_ids(encode_text(b"abc"), 5), left=1)
