@@ -10,9 +10,9 @@
     loss     cross-entropy at the hidden bytes
 
 `bytes_perceiver_io` hides single bytes. It differs from the released model in its positions: there they are two learned
-tables of small numbers, one added to the embeddings and one as the queries, and at this size the model says for
-thousands of steps how frequent each byte is, and nothing else: that is `bytes_plateau`. `bytes_words` goes on with
-whole words hidden, as in the paper (2107.14795, section 4.1). `bytes_transformer` is a Transformer of the same FLOPs.
+tables of small numbers, one added to the embeddings and one as the queries, and at this size the model says for about a
+thousand steps how frequent each byte is, and nothing else: that is `bytes_plateau`. `bytes_words` goes on with whole
+words hidden, as in the paper (2107.14795, section 4.1). `bytes_transformer` is a Transformer of the same FLOPs.
 
     perceiver-lab train bytes_perceiver_io --mode full
 """
