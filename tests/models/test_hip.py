@@ -53,7 +53,7 @@ def test_an_untrained_model_says_zero(x):
 
 def test_the_call_is_its_steps(model, x):
     for name, rows in reconstruct(model, decode(model, states_of(model, x))).items():
-        np.testing.assert_allclose(rows, run(model, x)[name], atol=1e-6)
+        np.testing.assert_allclose(rows, run(model, x)[name], rtol=1e-6, atol=1e-6)
 
 
 def test_groups_are_read_apart_and_meet_further_up(model, x):

@@ -33,7 +33,7 @@ def test_a_run_that_starts_from_what_ships(tiny, after, tmp_path):
     runs = [recipes.run(tiny, "full", tmp_path / str(seed), seed=seed, progress=False) for seed in (3, 4)]
     recipes.ship(tiny, runs)
     model = initial_model(after, seed=9)
-    assert same(model.hidden, runs[0].model.hidden)
+    assert same(model.hidden, recipes.load_shipped(tiny)[0].hidden)
     assert same(model.out, after.make_model(nnx.Rngs(9)).out)
     assert same(initial_model(tiny, seed=9), tiny.make_model(nnx.Rngs(9)))  # without a start, as before
     run = recipes.run(after, "ci", tmp_path / "after", progress=False)
