@@ -15,8 +15,8 @@ import lab_environment
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
 PYTEST = (PYTHON, "-m", "pytest", "-q", "--durations=10", "--durations-min=5")
-# A file stays on one worker: its notebook's kernel, its fixtures and its compiled functions are there. Files come in the
-# order that tests/conftest.py puts them in, not by their number of tests.
+# A file stays on one worker: its notebook's kernel, its fixtures and its compiled functions are there. Files come in
+# the order that tests/conftest.py puts them in, not by their number of tests.
 TWO_WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 NBVAL = (
     "--nbval",
