@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, Int32
 
+from perceiver_lab.ops.sequences import EOS, NUM_SPECIAL_TOKENS, PAD, SOS
+
 Record = dict[str, Any]
 Transform = Callable[[Record, np.random.Generator], Record]
 
-PAD, EOS, SOS = range(3)
-FIRST_SYMBOL = 3  # the token of byte 0
-NUM_SYMBOLS = 256
-TOKENS = FIRST_SYMBOL + NUM_SYMBOLS
+FIRST_SYMBOL = NUM_SPECIAL_TOKENS  # the token of byte 0
+TOKENS = FIRST_SYMBOL + 256
 
 MIRRORED = 64  # events of a sequence of the copy task, as the set "mirrored" has them
 
