@@ -1,6 +1,7 @@
 """Settings for all tests. The environment is set before JAX starts; subprocesses inherit it."""
 
 import os
+import pathlib
 
 import lab_environment
 
@@ -23,6 +24,17 @@ hypothesis.settings.load_profile("unhurried")
 
 # Every annotated function of the library checks the shapes and dtypes of what it is given and gives back.
 jaxtyping.install_import_hook("perceiver_lab", "beartype.beartype")
+
+
+MAPPINGS = pathlib.Path("/proc/self/maps")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compiled_programs_forgotten():
+    """Forget what is compiled once it holds many memory mappings: Linux allows a process 65,530, and XLA dies there."""
+    yield
+    if MAPPINGS.exists() and MAPPINGS.read_text().count("\n") > 16_000:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The recipe that these tests run."""
+"""The recipe that these tests run, and the answers that they give."""
 
 import pytest
 
@@ -9,3 +9,10 @@ from tests.recipes.tiny import install
 def tiny(monkeypatch, tmp_path):
     """A recipe of a second, found as "tiny"; its cache and its shipped weights lie in `tmp_path`."""
     return install(monkeypatch, tmp_path)
+
+
+def pytest_generate_tests(metafunc):
+    """One test per answer of a lesson."""
+    for kind in {"right", "wrong"} & set(metafunc.fixturenames):
+        answers = getattr(metafunc.cls, kind)
+        metafunc.parametrize(kind, answers, ids=[f"{answer[0]}-{n}" for n, answer in enumerate(answers)])

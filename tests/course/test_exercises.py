@@ -53,6 +53,13 @@ class TestEveryExercise:
         assert found.status == "empty"
         assert found.text == f'… {exercise.id} Not answered yet. hint("{exercise.id}") helps.'
 
+    def test_a_function_without_a_body_is_not_answered_yet(self, exercise):
+        names = {"np": np, "jnp": jnp}
+        exec(exercise.solution, names)
+        if callable(names["answer"]):
+            assert verdict(exercise.id, lambda *arguments: None).status == "empty"
+            assert verdict(exercise.id, lambda *arguments: ...).status == "empty"
+
     @pytest.mark.parametrize(
         "answer",
         [-12345.678, "?!", [], {}, (), object(), True, np.zeros((3, 3)), lambda *args: 1 / 0, float("nan"),
@@ -67,7 +74,7 @@ class TestEveryExercise:
         assert re.fullmatch(r"\d\d\.\d+", exercise.id)
         assert exercise.difficulty in (1, 2, 3)
         assert exercise.minutes > 0
-        assert exercise.hints
+        assert len(exercise.hints) >= 3
         assert exercise.title
         assert exercise.because
 
@@ -76,6 +83,7 @@ class TestEveryExercise:
         source = path.read_text()
         text = words(re.sub(r"(?m)^# ?", "", source))
         assert words(exercise.question) in text
+        assert f"### {exercise.id} {exercise.title}" in text
         assert f'check("{exercise.id}"' in source
 
 

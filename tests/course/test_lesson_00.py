@@ -1,19 +1,12 @@
 """The exercises of lesson 00: right answers in any form, the usual mistakes by name."""
 
-import pathlib
-import re
-
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
-from perceiver_lab.course.exercises import lesson, verdict
 from perceiver_lab.course.exercises import lesson_00 as own
 from perceiver_lab.ops import attend
-
-EXERCISES = {exercise.id: exercise for exercise in lesson("00")}
-SOURCE = pathlib.Path(__file__).parents[2] / "notebooks" / "source" / "00_first_contact.py"
+from tests.course.answers import Answers
 
 
 def blend_by_loop(queries, places, colours, temperature):
@@ -115,33 +108,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("id", "answer"), RIGHT)
-def test_right_answers(id, answer):
-    found = verdict(id, answer)
-    assert found.status == "right", found.text
-
-
-@pytest.mark.parametrize(("id", "answer", "diagnosis"), WRONG)
-def test_wrong_answers_and_what_is_said(id, answer, diagnosis):
-    found = verdict(id, answer)
-    assert found.status == "wrong"
-    assert diagnosis in found.text
-
-
-def test_functions_that_are_still_empty():
-    def blend(queries, places, colours, temperature): ...
-
-    def temperature_for(scores, share): ...
-
-    assert verdict("00.4", blend).status == "empty"
-    assert verdict("00.5", temperature_for).status == "empty"
-
-
-def test_every_exercise_has_three_mistakes_three_hints_and_a_place_in_the_lesson():
-    text = re.sub(r"(?m)^# ?", "", SOURCE.read_text("utf-8"))
-    for id, exercise in EXERCISES.items():
-        assert sum(wrong[0] == id for wrong in WRONG) >= 3
-        assert len(exercise.hints) == 3
-        assert f"### {id} {exercise.title}" in text
-        minutes = f"about {exercise.minutes} minute{'s' if exercise.minutes > 1 else ''}. It matters because"
-        assert minutes in text.split(f"### {id}")[1].split("check(")[0]
+class TestAnswers(Answers):
+    number = "00"
+    right = RIGHT
+    wrong = WRONG

@@ -1,21 +1,14 @@
 """The exercises of lesson 02: right answers in any form, the usual mistakes by name."""
 
-import pathlib
-import re
-
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from flax import nnx
 
-from perceiver_lab.course.exercises import lesson, verdict
 from perceiver_lab.course.exercises import lesson_02 as own
 from perceiver_lab.introspect import cost
 from perceiver_lab.layers import Attention
-
-EXERCISES = {exercise.id: exercise for exercise in lesson("02")}
-SOURCE = pathlib.Path(__file__).parents[2] / "notebooks" / "source" / "02_the_price_of_looking.py"
+from tests.course.answers import Answers
 
 
 def read_by_shapes(n, m, D, C):
@@ -113,33 +106,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("id", "answer"), RIGHT)
-def test_right_answers(id, answer):
-    found = verdict(id, answer)
-    assert found.status == "right", found.text
-
-
-@pytest.mark.parametrize(("id", "answer", "diagnosis"), WRONG)
-def test_wrong_answers_and_what_is_said(id, answer, diagnosis):
-    found = verdict(id, answer)
-    assert found.status == "wrong"
-    assert diagnosis in found.text
-
-
-def test_functions_that_are_still_empty():
-    def read_cost(n, m, D, C): ...
-
-    def blend_in_chunks(scores, values, size): ...
-
-    assert verdict("02.4", read_cost).status == "empty"
-    assert verdict("02.5", blend_in_chunks).status == "empty"
-
-
-def test_every_exercise_has_three_mistakes_three_hints_and_a_place_in_the_lesson():
-    text = re.sub(r"(?m)^# ?", "", SOURCE.read_text("utf-8"))
-    for id, exercise in EXERCISES.items():
-        assert sum(wrong[0] == id for wrong in WRONG) >= 3
-        assert len(exercise.hints) == 3
-        assert f"### {id} {exercise.title}" in text
-        minutes = f"about {exercise.minutes} minute{'s' if exercise.minutes > 1 else ''}. It matters because"
-        assert minutes in text.split(f"### {id}")[1].split("check(")[0]
+class TestAnswers(Answers):
+    number = "02"
+    right = RIGHT
+    wrong = WRONG

@@ -2,12 +2,9 @@
 
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
-from perceiver_lab.course.exercises import lesson, verdict
 from perceiver_lab.ops import crop_coordinates, fourier_features, grid_coordinates
-
-IDS = [exercise.id for exercise in lesson("03")]
+from tests.course.answers import Answers
 
 
 def waves_1d(x, num_bands, max_resolution):
@@ -105,40 +102,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("id", "answer"), RIGHT)
-def test_right(id, answer):
-    found = verdict(id, answer)
-    assert found.status == "right", found.text
-
-
-@pytest.mark.parametrize(("id", "answer", "diagnosis"), WRONG)
-def test_wrong(id, answer, diagnosis):
-    found = verdict(id, answer)
-    assert found.status == "wrong"
-    assert diagnosis in found.text, found.text
-
-
-@pytest.mark.parametrize("id", IDS)
-@pytest.mark.parametrize("answer", [None, ..., "  "])
-def test_empty(id, answer):
-    assert verdict(id, answer).status == "empty"
-
-
-@pytest.mark.parametrize("id", ["03.3", "03.5"])
-def test_a_function_that_returns_nothing_is_no_answer_yet(id):
-    assert verdict(id, lambda *arguments: None).status == "empty"
-    assert verdict(id, lambda *arguments: ...).status == "empty"
-
-
-def test_each_exercise_has_three_diagnoses_at_least():
-    for id in IDS:
-        assert sum(wrong[0] == id for wrong in WRONG) >= 3
-        assert any(right[0] == id for right in RIGHT)
-
-
-@pytest.mark.parametrize("exercise", lesson("03"), ids=IDS)
-def test_the_solution_is_right(exercise):
-    names = {}
-    exec(exercise.solution, names)
-    assert verdict(exercise.id, names["answer"]).status == "right"
-    assert len(exercise.hints) >= 2
+class TestAnswers(Answers):
+    number = "03"
+    right = RIGHT
+    wrong = WRONG

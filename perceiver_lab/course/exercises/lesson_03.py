@@ -127,6 +127,7 @@ EXERCISES = (
         ),
         because="3 colours + 3 coordinates + 3 axes × 32 bands × 2 = 198.",
         hints=(
+            "The row of a pixel is what it shows, followed by where it lies. Count the two apart.",
             "Per axis: one coordinate, and a sine and a cosine for each band.",
             "3 × (1 + 2 × 32) for the positions. What else is in the row?",
         ),
@@ -154,6 +155,7 @@ EXERCISES = (
         ),
         because="(32 − 1) − 20 = 11: frequencies are mirrored in the limit, 15.5.",
         hints=(
+            "Doubles agree at the cells, whatever they do between them. Look at the picture with 16 cells first.",
             "On 16 cells, 8 looked like 7, and 9 like 6.",
             "f and its double add up to the number of steps between the cells.",
         ),
@@ -214,6 +216,7 @@ EXERCISES = (
             "another question, as the held-out pixels of the cat have shown."
         ),
         hints=(
+            "What is stored for each pixel, and what is computed from its coordinates?",
             "Which of the two painted anything sensible on the held-out pixels of the cat?",
             "What does `LearnedPositions` answer when it is called with coordinates?",
         ),
@@ -232,6 +235,7 @@ EXERCISES = (
         grade=function(_frame, _FRAME_CASES, mistakes=_FRAME_MISTAKES),
         because="cell i of the crop is cell offset + i of the frame, and the frame has frame − 1 steps.",
         hints=(
+            "The crop shows a part of the frame: its first cell is not at −1, unless the offset is 0.",
             "Which cell of the frame is cell i of the crop?",
             "Cell c of the frame lies at −1 + c · 2 / (frame − 1).",
         ),

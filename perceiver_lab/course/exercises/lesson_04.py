@@ -69,7 +69,11 @@ EXERCISES = (
             ],
         ),
         because="M * N grows as M does. Self-attention on the pixels would grow sixteenfold.",
-        hints=("How many pixels does each picture have?", "The scores of a read are M * N, and N stays 512."),
+        hints=(
+            "One score for each pair of a latent and a pixel. Which of the two numbers grows?",
+            "How many pixels does each picture have?",
+            "The scores of a read are M * N, and N stays 512.",
+        ),
         solution="answer = (448 * 448 * 512) / (224 * 224 * 512)",
     ),
     Exercise(
@@ -90,6 +94,7 @@ EXERCISES = (
         ),
         because="All reads from the second on share their weights, and so do all towers: it only computes longer.",
         hints=(
+            "What does it mean that two reads share their weights?",
             'Look at `w["reads"][min(number, 1)]` in `perceiver`: which weights does the third read use?',
             "Count what is stored, not what is computed.",
         ),
@@ -113,7 +118,11 @@ EXERCISES = (
             ],
         ),
         because="Batch, heads, latents that ask, pixels that answer.",
-        hints=("The order of the axes is batch, head, query, input.", "224 * 224 = 50,176."),
+        hints=(
+            "A read: who asks, and who answers? The picture is one long array of pixels by then.",
+            "The order of the axes is batch, head, query, input.",
+            "224 * 224 = 50,176.",
+        ),
         solution="answer = (4, 1, 32, 224 * 224)",
     ),
     Exercise(
@@ -138,6 +147,7 @@ EXERCISES = (
         because="A convolution mixes rows that lie side by side in the array, and shuffling gives each row other "
         "neighbours.",
         hints=(
+            "Attention does not see the order of rows, only what is in them. Which step mixes rows before the read?",
             "Which of them looks at which row lies next to which?",
             "An operation on each row alone commutes with shuffling; a sum over rows ignores it.",
         ),
@@ -175,6 +185,7 @@ EXERCISES = (
         ),
         because="One index moves pixels and positions alike, so the set of rows stays what it was.",
         hints=(
+            "Three steps: make pictures a list of pixels, write its position behind each pixel, put the list in order.",
             "Flatten the pictures to (b, h * w, c) and repeat the positions for each of them.",
             "Join along the last axis first; then index once: rows[:, order].",
         ),
@@ -210,6 +221,7 @@ EXERCISES = (
         ),
         because="An average over what is left: this is what happens when you switch latents off in the explorer.",
         hints=(
+            "An average over some: their sum, divided by their number, which differs from example to example.",
             "Multiply by latent_mask[..., None] before you sum over the latents.",
             "Divide by latent_mask.sum(axis=1, keepdims=True), then apply kernel and bias.",
         ),

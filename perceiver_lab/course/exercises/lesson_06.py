@@ -123,7 +123,11 @@ EXERCISES = (
             ],
         ),
         because="O * N, and the number of pixels is nowhere in it.",
-        hints=("Who are the keys of the decoder's cross-attention?", "O queries and N keys make O * N scores."),
+        hints=(
+            "The picture has been read already. What does the decoder look at, the pixels or something else?",
+            "Who are the keys of the decoder's cross-attention?",
+            "O queries and N keys make O * N scores.",
+        ),
         solution="answer = 40_000 * 32",
     ),
     Exercise(
@@ -146,7 +150,11 @@ EXERCISES = (
             ],
         ),
         because="Batch, heads, all queries one after the other, latents.",
-        hints=("The order of the axes is batch, head, query, key.", "1 + 1 + 288 queries; 32 keys."),
+        hints=(
+            "How many questions does each scene hear in all? The answers' widths do not matter here.",
+            "The order of the axes is batch, head, query, key.",
+            "1 + 1 + 288 queries; 32 keys.",
+        ),
         solution="answer = (8, 4, 1 + 1 + 288, 32)",
     ),
     Exercise(
@@ -170,6 +178,7 @@ EXERCISES = (
         ),
         because="Self-attention mixes the rows of the queries: then half of the questions is another question.",
         hints=(
+            "For two queries to influence each other, something must carry from one row to the other.",
             "Look for the operation that takes something from one row of queries into another.",
             "Softmax over keys, MLPs and sums work row by row.",
         ),
@@ -192,7 +201,11 @@ EXERCISES = (
             ],
         ),
         because="The whole grid has 1 there: the query lies almost a whole column too far to the left.",
-        hints=("The first of 48 columns has the index 0.", "-1 + 2 * 47 / 48."),
+        hints=(
+            "The first of 48 columns has the index 0.",
+            "So the last of the 48 columns has the index 47, and d is 48.",
+            "-1 + 2 * 47 / 48.",
+        ),
         solution="answer = -1 + 2 * 47 / 48",
     ),
     Exercise(
@@ -217,6 +230,7 @@ EXERCISES = (
         ),
         because="No answer depends on the others, so the memory of one chunk is enough for any number of them.",
         hints=(
+            "An answer depends only on its own query: ask in portions, and put the answers one after another.",
             "range(0, len(queries), size) gives where the chunks begin; the last one may be shorter.",
             "Collect answer(queries[start : start + size]) in a list and concatenate.",
         ),
@@ -236,6 +250,7 @@ EXERCISES = (
         grade=_grade_mean_error,
         because="This is how flow is judged, here and in the paper.",
         hints=(
+            "Find the pixels whose truth is known first, in both of its components; the mean is over those alone.",
             "np.isfinite(truth).all(axis=-1) says where the truth is known.",
             "error = np.sqrt(((flow - truth) ** 2).sum(axis=-1)), then the mean of error[known].",
         ),
