@@ -16,8 +16,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
 PYTEST = (PYTHON, "-m", "pytest", "-q", "--durations=10", "--durations-min=5")
 # A file stays on one worker: its notebook's kernel, its fixtures and its compiled functions are there. Files come in
-# the order that tests/conftest.py puts them in, not by their number of tests.
-TWO_WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+# the order that tests/conftest.py puts them in, not by their number of tests. A worker that dies ends the run at once.
+TWO_WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--max-worker-restart", "0")
 NBVAL = (
     "--nbval",
     "--nbval-current-env",
