@@ -22,7 +22,7 @@ lab: setup      ## open JupyterLab on the first lesson (ARGS="--no-browser --por
 test: .venv-dev ## prove everything: lint, unit tests, parity, notebooks, browser
 	@$(RUN) tools/prove.py lint tests notebooks browser $(ARGS)
 
-test-fast: .venv-dev ## at most 3 minutes: no notebooks, no browser, nothing slow
+test-fast: .venv-dev ## about 3 minutes: no models, no notebooks, no browser
 	@$(RUN) tools/prove.py lint fast $(ARGS)
 
 test-colab:     ## unit tests, parity and lesson 01 under the versions that Colab has
