@@ -7,6 +7,7 @@ resumable stream of batches, changed on the way by what is in `transforms`.
 from perceiver_lab.datasets.augment import evaluation_crop, normalise, random_area_crop, random_mirror, resize_cubic
 from perceiver_lab.datasets.battle import pad_units, turn_battle
 from perceiver_lab.datasets.bytes import decode_ids, encode_text, hide_ids, is_text, pad_ids
+from perceiver_lab.datasets.cells import in_a_row, mean_cells, smooth_cells, white_noise
 from perceiver_lab.datasets.dense import sample_cells, spread_cells, turn_and_mirror
 from perceiver_lab.datasets.events import crop_events, events_text, mirrored, text_events
 from perceiver_lab.datasets.flow import mirror_pair, sample_flow, scale_pair
@@ -65,11 +66,13 @@ __all__ = [
     "flying_chairs",
     "hide_ids",
     "hide_one",
+    "in_a_row",
     "is_text",
     "jitter_positions",
     "load",
     "mask_spans",
     "mask_words",
+    "mean_cells",
     "mirror_pair",
     "mirrored",
     "mix_pairs",
@@ -97,6 +100,7 @@ __all__ = [
     "scale_video",
     "shift_sound",
     "sintel",
+    "smooth_cells",
     "speaker_guesses",
     "spread_cells",
     "standardise",
@@ -105,5 +109,6 @@ __all__ = [
     "turn_and_mirror",
     "turn_battle",
     "turn_down",
+    "white_noise",
     "write_flo",
 ]

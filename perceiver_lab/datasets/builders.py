@@ -1,10 +1,8 @@
 """The lab's own data sets as TFDS builders: array_record files, no TensorFlow, no network.
 
-This module imports tensorflow_datasets and therefore is itself imported inside functions only. The builders are not
-registered with TFDS: their names belong to `perceiver_lab.datasets.load`.
-
-Example i of a set is drawn from `default_rng([SEED, stream, i])`, so it never depends on how many examples are made or
-in which order. Raise a builder's VERSION whenever its records change.
+Imported inside functions only, for it imports tensorflow_datasets. The builders are not registered with TFDS: their
+names belong to `perceiver_lab.datasets.load`. Example i of a set is drawn from `default_rng([SEED, stream, i])`, in
+whatever order they are made. Raise a builder's VERSION whenever its records change.
 """
 
 import io
@@ -17,6 +15,7 @@ from perceiver_lab.datasets.battle_builder import Battles
 from perceiver_lab.datasets.captions_builder import Captions
 from perceiver_lab.datasets.mirrored_builder import Mirrored
 from perceiver_lab.datasets.one_sense_builder import OneSense
+from perceiver_lab.datasets.photo_windows_builder import PhotoWindows
 from perceiver_lab.datasets.play_tasks_builder import PlayTasks
 from perceiver_lab.datasets.plays_builder import Shakespeare
 from perceiver_lab.datasets.sound_builders import MovingDigits, SpokenDigits
@@ -278,6 +277,7 @@ BUILDERS = {
     "play_tasks": PlayTasks,
     "one_sense": OneSense,
     "mirrored": Mirrored,
+    "photo_windows": PhotoWindows,
 }
 
 

@@ -38,6 +38,7 @@ CONTENT_SHA256 = {
     "one_sense": "2d513d6e23bd029ee62f7877b69dc336d522885d9db7060fd23a85953a85045a",
     "shakespeare/events": "1edecf7dba612556ce09dc6a49c9dbede7bc0e69016b6a280891ba60bd25e5ad",
     "mirrored": "20006c1eb669340205e450505875ccd53301bcd9b61aea345c8d8999d412aa93",
+    "photo_windows": "0041df73d8c492289ed198f5c96423b18bc51240e923a68da03235956bdc41f2",
 }
 
 

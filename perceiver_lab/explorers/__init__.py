@@ -12,6 +12,7 @@ from perceiver_lab.explorers.playground_tasks import Task
 from perceiver_lab.explorers.providers import ArrayProvider, ModelProvider, Provider
 from perceiver_lab.explorers.shapes import ShapeTracer
 from perceiver_lab.explorers.shuffle import ShuffleDial
+from perceiver_lab.explorers.unshuffle import Unshuffler
 
 __all__ = [
     "ArrayProvider",
@@ -28,4 +29,5 @@ __all__ = [
     "ShapeTracer",
     "ShuffleDial",
     "Task",
+    "Unshuffler",
 ]

@@ -3,6 +3,7 @@
 from perceiver_lab.figures.asking import labels_to_rgb, perceiver_io_diagram, query_points
 from perceiver_lab.figures.diagrams import cross_attention_shapes, perceiver_diagram
 from perceiver_lab.figures.flow import flow_grid, flow_to_rgb, wheel_rgb
+from perceiver_lab.figures.hierarchy import hip_diagram, laid_out_grid, position_clouds
 from perceiver_lab.figures.images import attention_on_image, image_grid, map_grid, overlay, to_rgb
 from perceiver_lab.figures.players import Players
 from perceiver_lab.figures.results import accuracy_bars, confusion, loss_curve, wilson_interval
@@ -48,10 +49,12 @@ __all__ = [
     "flow_grid",
     "flow_to_rgb",
     "fourier_bands",
+    "hip_diagram",
     "image_grid",
     "image_html",
     "input_array",
     "labels_to_rgb",
+    "laid_out_grid",
     "latents_on_text",
     "loss_curve",
     "map_grid",
@@ -59,6 +62,7 @@ __all__ = [
     "overlay",
     "perceiver_diagram",
     "perceiver_io_diagram",
+    "position_clouds",
     "query_points",
     "senses_diagram",
     "series",

@@ -6,6 +6,7 @@ from perceiver_lab.introspect.maps import attention_maps
 from perceiver_lab.introspect.positions import Neighbours, grid_neighbours
 from perceiver_lab.introspect.rollout import rollout
 from perceiver_lab.introspect.summary import summary
+from perceiver_lab.introspect.unshuffling import flatten, lay_out, square_up, turn_cells, upright
 
 __all__ = [
     "Ablation",
@@ -15,7 +16,12 @@ __all__ = [
     "ablate",
     "attention_maps",
     "cost",
+    "flatten",
     "grid_neighbours",
+    "lay_out",
     "rollout",
+    "square_up",
     "summary",
+    "turn_cells",
+    "upright",
 ]

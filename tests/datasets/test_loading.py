@@ -17,6 +17,7 @@ SMALL = (
     "battles",
     "play_tasks",
     "mirrored",
+    "photo_windows",
 )
 CANVASES = (
     "large_digits",
