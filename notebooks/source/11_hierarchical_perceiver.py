@@ -49,7 +49,7 @@ from flax import nnx
 
 from perceiver_lab import figures, recipes
 from perceiver_lab.course import LiveCurve, budget, check, hint, predict, reveal, solution, trained  # noqa: F401
-from perceiver_lab.datasets import center_crop, load, mean_cells, smooth_cells
+from perceiver_lab.datasets import center_crop, load, mean_cells
 from perceiver_lab.explorers import Unshuffler
 from perceiver_lab.introspect import flatten, grid_neighbours, lay_out, square_up, turn_cells, upright
 from perceiver_lab.models import HiP
@@ -318,7 +318,9 @@ print(f"neighbour precision: {learned[0].value:.3f} at first, {final.value:.3f} 
 print("LAB it starts at chance:", abs(learned[0].value - final.chance) < 0.04)
 
 # %% [markdown]
-# @@PRECISION@@
+# At first a row's nearest rows are its neighbours as often as by chance. In the end four in ten are; in a run on two cores
+# that were busy besides, three in ten were reached after 50 seconds. The measure is strict: it looks at all 16 columns of
+# the table at once, and columns that serve another purpose count as well.
 #
 # ### White noise
 #
@@ -355,17 +357,14 @@ figures.loss_curve(
 # solved exactly by the Hungarian method. Put each cell's colour there. Nothing in this knows the true order.
 
 # %%
-
 def shrunk(number):
-    """A whole photo on 10 x 10 cells, out of focus."""
-    record = {"image": load("photos", "train")[number]["image"]}
-    extent = min(record["image"].shape[:2]) // (SIDE + 4) * (SIDE + 4)
-    for change in (center_crop(extent), mean_cells(SIDE + 4), smooth_cells):
-        record = change(record)
-    return np.rint(record["image"]).astype(np.uint8)
+    """The middle of a photo on 10 x 10 cells."""
+    image = load("photos", "train")[number]["image"]
+    side = min(image.shape[:2]) // SIDE * SIDE
+    return np.rint(mean_cells(SIDE)(center_crop(side)({"image": image}))["image"]).astype(np.uint8)
 
 
-pictures = np.stack([shrunk(number) for number in (2, 3, 1, 4, 5, 0)])
+pictures = np.stack([shrunk(number) for number in (1, 0, 4, 2, 3)])
 colours = pictures[0].reshape(-1, 3)[PERMUTATION]
 places = np.stack(np.divmod(PERMUTATION, SIDE))
 pairs = np.argwhere(np.triu(np.abs(places[:, :, None] - places[:, None]).sum(axis=0) == 1))
@@ -430,33 +429,53 @@ Unshuffler({"photos": photos_tables, "white noise": noise_tables}, pictures, PER
 # %% [markdown]
 # ## Is it worth anything?
 #
-# A table that knows a grid is pretty. Does it help? Let the same camera look at something else: handwritten digits
-# (MNIST), 20 x 20 pixels on its 10 x 10 mixed-up cells. A HiP with three levels and groups reads them
-# and is asked for the label, which it treats as one more modality, in the middle (`models.HiPClassBottleneck`). Three
-# times the same model and the same 300 steps, with three seeds each:
+# A table that knows a grid is pretty. Does it help with anything else? Let the same camera look at handwritten digits
+# (MNIST), 20 x 20 pixels on its 10 x 10 mixed-up cells, and fill in the half that is hidden. Three times the same model
+# and the same 400 steps:
 #
-# - `digits_learned` has the positions that were learned from photos. They are kept as they are.
-# - `digits_random` has positions drawn at random, kept as they are.
-# - `digits_trained` starts from random ones, and learns them with the rest, from labels alone.
+# - `digits_learned` takes the positions that `unshuffle_hip` learned from photos, and keeps them as they are;
+# - `digits_random` keeps positions that were drawn at random, as widely spread as the learned ones;
+# - `digits_trained` starts from random ones, and learns them with the rest.
 #
-# One short training before your eyes, then all of them as they ship:
+# In all three, everything but the table starts from chance. One training before your eyes, then all of them as they
+# ship, with three seeds each. A model that says the digit's mean everywhere has an error of 1.
 
 # %%
 live = trained("digits_learned", retrain=True)
 
 # %%
-readers = {name: trained(f"digits_{name}", live=False) for name in ("learned", "random", "trained")}
+kinds = ("learned", "random", "trained")
+readers = {name: trained(f"digits_{name}", live=False) for name in kinds}
+seeds = {name: [found["hidden_error"] for found in readers[name].about["seeds"].values()] for name in kinds}
 print()
-for name, one in readers.items():
-    seeds = [found["accuracy"] for found in one.about["seeds"].values()]
-    print(f"LAB positions {name:8s} accuracy of three seeds: {', '.join(f'{value:.1%}' for value in seeds)}")
-figures.accuracy_bars(
-    {f"positions {name}": (one.metrics["correct"], one.metrics["total"]) for name, one in readers.items()},
-    chance=0.1, title="digits through a camera with mixed-up wires, 300 steps, first seed",
+for name in kinds:
+    print(f"LAB positions {name:8s} error of three seeds: {', '.join(f'{value:.2f}' for value in seeds[name])}")
+print("LAB learned positions are better than random ones with every seed:", max(seeds["learned"]) < min(seeds["random"]))
+filled, cell_order = {}, np.argsort(PERMUTATION)
+digits = next(recipes.get("digits_learned").test_batches("ci"))["image"][:6]
+for name in kinds:
+    said = recipes.get("digits_learned").predict(readers[name].model, {"image": jnp.asarray(digits)})
+    filled[name] = np.where(said["hidden"][..., None], said["image"], digits)[:, cell_order]
+shown_cells = np.where(said["hidden"][..., None], digits.min(), digits)[:, cell_order]
+rows = [digits[:, cell_order], shown_cells, *filled.values()]
+grey = np.clip(np.concatenate(rows).reshape(-1, SIDE, SIDE, 1) * 45 + 70, 0, 255).astype(np.uint8)
+figures.image_grid(
+    grey, columns=6,
+    alt="Five rows of six digits of 10 x 10 cells: as they are; with half of the cells hidden; and filled in by the "
+    "models with learned, random and trained positions.",
 )  # fmt: skip
 
 # %% [markdown]
-# @@DOWNSTREAM@@
+# From above: six test digits (in their true order, for your eyes), what is visible of them, and what the models with
+# learned, random and trained positions fill in.
+#
+# Positions learned from photos help with digits that no photo showed: with every seed, the error is lower than with
+# random ones, and lower than with positions that are trained along for as long. What was learned is not about photos. It
+# is about the camera: which of its wires lead to neighbours.
+#
+# It does not help with everything. To name the digit instead, from 6,000 labels, a small HiP did as well with random
+# positions as with learned ones in a trial of ours (one seed, 300 steps: 70.6 % and 70.9 %). A label can be told from
+# which cells are dark, whatever lies between them; a hidden cell cannot.
 
 # %% [markdown]
 # ## Exercises
@@ -550,7 +569,7 @@ check("11.6", answer)
 # - A table of positions can find a grid that it was never told, if it is made to fill in what is hidden, and if the data
 #   have neighbours that go together. On white noise it finds nothing.
 # - Near and far are in the data, up and down are not: what is found may be mirrored and turned.
-# - Positions belong to the sensor. Learned from one kind of picture, they help to read another.
+# - Positions belong to the sensor. Learned from one kind of picture, they help with another.
 #
 # ## Sources
 #

@@ -13,9 +13,9 @@ of the positions nearest to a cell's are those of its neighbours. (The release h
 
 `unshuffle_noise` is given white noise in place of photos: no cell knows of another, and there is nothing to learn.
 
-`digits_learned` reads digits through the same shuffled cells, with the positions that `unshuffle_hip` learned from
-photos; `digits_random` has positions that were drawn. In both they stay as they are. `digits_trained` starts from
-those that were drawn, and learns them along.
+`digits_learned` fills in digits that are seen through the same shuffled cells, with the positions that `unshuffle_hip`
+learned from photos; `digits_random` has positions that were drawn, at the same deviation. In both they stay as they
+are. `digits_trained` starts from those that were drawn, and learns them along.
 
     perceiver-lab train unshuffle_hip --mode lab
 """
@@ -32,7 +32,7 @@ from perceiver_lab.datasets import (
     turn_and_mirror,
     white_noise,
 )
-from perceiver_lab.models import HiP, HiPClassBottleneck, HiPConfig
+from perceiver_lab.models import HiP, HiPConfig
 from perceiver_lab.recipes.base import Budget, Data, Recipe
 from perceiver_lab.recipes.starting import Start
 from perceiver_lab.recipes.unshuffle_measure import (
@@ -40,55 +40,52 @@ from perceiver_lab.recipes.unshuffle_measure import (
     PERMUTATION,
     RATES,
     SIDE,
-    label_loss,
-    measure_label,
+    measure_cells,
     measure_positions,
     predict_cells,
-    predict_label,
 )
 from perceiver_lab.training import OptimizerConfig, masked_autoencoding
 from perceiver_lab.training.freezing import FrozenConfig
 
 DIGIT = 20  # pixels a side: MNIST's digits fill so many of their 28
 CHANNELS = 16  # of embeddings and positions
+MODEL = HiPConfig(
+    num_groups=(1,),
+    num_self_attends_per_block=(1,),
+    num_latents=(32,),
+    latent_channels=(64,),
+    num_self_heads=4,
+    num_cross_heads=4,
+    self_widening_factor=2,
+    embedding_channels=CHANNELS,
+)
 END = (standardise, permute_pixels(PERMUTATION), in_a_row)
 
 
 def build(recipe: Recipe, rngs: nnx.Rngs) -> HiP:
     """One modality of colours. Positions start as wide as contents: at the release's deviation, these drown them."""
     model = HiP(recipe.model, {"image": (NUM_CELLS, 3)}, rngs=rngs)
-    _widen(model, recipe.options["position_std"])
-    return model
-
-
-def build_classifier(recipe: Recipe, rngs: nnx.Rngs) -> HiPClassBottleneck:
-    """Grey cells, and a label that is asked for at the processor."""
-    model = HiPClassBottleneck(recipe.model, {"image": (NUM_CELLS, 1)}, labels={"label": (1, 10)}, rngs=rngs)
-    _widen(model, recipe.options["position_std"])
-    return model
-
-
-def _widen(model, deviation):
     table = model.positions["0_image"].table.table
-    table[...] = table[...] * (deviation * NUM_CELLS**0.5)
+    table[...] = table[...] * (recipe.options["position_std"] * NUM_CELLS**0.5)
+    return model
 
 
-def recipe(name, summary, *, start):
+def build_digits(recipe: Recipe, rngs: nnx.Rngs) -> HiP:
+    """One modality of grey cells. Positions are as narrow as learned ones are in the end, and so are contents."""
+    model = HiP(recipe.model, {"image": (NUM_CELLS, 1)}, rngs=rngs)
+    table, kernel = model.positions["0_image"].table.table, model.embeds["0_image"].kernel
+    table[...] = table[...] * (recipe.options["position_std"] * NUM_CELLS**0.5)
+    kernel[...] = kernel[...] * recipe.options["position_std"]
+    return model
+
+
+def recipe(name, summary, *, start, steps):
     """The same windows, model and optimiser, of photos or of what stands in their place."""
     return Recipe(
         name=name,
         summary=summary,
         build=build,
-        model=HiPConfig(
-            num_groups=(1,),
-            num_self_attends_per_block=(1,),
-            num_latents=(32,),
-            latent_channels=(64,),
-            num_self_heads=4,
-            num_cross_heads=4,
-            self_widening_factor=2,
-            embedding_channels=CHANNELS,
-        ),
+        model=MODEL,
         options={"position_std": 1.0},
         data=Data(
             name="photo_windows",
@@ -98,8 +95,8 @@ def recipe(name, summary, *, start):
         optimizer=OptimizerConfig(learning_rate=6e-3, warmup_steps=100, schedule="warmup_cosine", weight_decay=0.3),
         budgets={
             "ci": Budget(steps=4, batch_size=8, train_part="[:200]", test_part="[:100]"),
-            "lab": Budget(steps=3000, batch_size=32, evaluate_every=500),
-            "full": Budget(steps=3000, batch_size=32, evaluate_every=500),
+            "lab": Budget(steps=steps, batch_size=32, evaluate_every=500),
+            "full": Budget(steps=steps, batch_size=32, evaluate_every=500),
         },
         numerics=1,
         loss=masked_autoencoding(RATES),
@@ -110,23 +107,15 @@ def recipe(name, summary, *, start):
     )
 
 
-def classifier(name, summary, *, frozen, start_from=None):
-    """Digits through the same cells."""
-    options = {"learning_rate": 2e-3, "warmup_steps": 50, "schedule": "warmup_cosine"}
+def digits(name, summary, *, frozen, start_from=None):
+    """The same model, and digits in the same cells."""
+    options = {"learning_rate": 3e-3, "warmup_steps": 50, "schedule": "warmup_cosine"}
     return Recipe(
         name=name,
         summary=summary,
-        build=build_classifier,
-        model=HiPConfig(
-            num_groups=(4, 1, 4),
-            num_self_attends_per_block=(1, 1, 1),
-            num_latents=(8, 16, 8),
-            latent_channels=(48, 64, 48),
-            num_self_heads=4,
-            self_widening_factor=2,
-            embedding_channels=CHANNELS,
-        ),
-        options={"position_std": 1.0},
+        build=build_digits,
+        model=MODEL,
+        options={"position_std": 0.126},
         data=Data(
             name="mnist_small",
             train_transforms=(center_crop(DIGIT), mean_cells(SIDE), *END),
@@ -135,27 +124,28 @@ def classifier(name, summary, *, frozen, start_from=None):
         optimizer=FrozenConfig(frozen=("positions",), **options) if frozen else OptimizerConfig(**options),
         budgets={
             "ci": Budget(steps=4, batch_size=16, train_part="[:200]", test_part="[:100]"),
-            "lab": Budget(steps=300, batch_size=64, evaluate_every=100),
-            "full": Budget(steps=300, batch_size=64, evaluate_every=100, seeds=(0, 1, 2)),
+            "lab": Budget(steps=400, batch_size=32, evaluate_every=100),
+            "full": Budget(steps=400, batch_size=32, evaluate_every=100, seeds=(0, 1, 2)),
         },
         numerics=1,
-        loss=label_loss,
-        predict=predict_label,
+        loss=masked_autoencoding(RATES),
+        predict=predict_cells,
         reads=("image",),
-        measure=measure_label,
+        measure=measure_cells,
+        headline="hidden_error",
         start_from=start_from,
     )
 
 
 RECIPES = (
-    recipe("unshuffle_hip", "a HiP learns from photos where 100 shuffled cells belong", start=()),
-    recipe("unshuffle_noise", "the same, from white noise", start=(white_noise,)),
-    classifier(
+    recipe("unshuffle_hip", "a HiP learns from photos where 100 shuffled cells belong", start=(), steps=3000),
+    recipe("unshuffle_noise", "the same, from white noise", start=(white_noise,), steps=1000),
+    digits(
         "digits_learned",
-        "digits in shuffled cells, positions learned from photos",
+        "fills in digits in shuffled cells, positions learned from photos",
         frozen=True,
         start_from=Start(recipe="unshuffle_hip", parts=("positions",)),
     ),
-    classifier("digits_random", "digits in shuffled cells, positions drawn at random", frozen=True),
-    classifier("digits_trained", "digits in shuffled cells, positions trained with the rest", frozen=False),
+    digits("digits_random", "fills in digits in shuffled cells, positions drawn at random", frozen=True),
+    digits("digits_trained", "fills in digits in shuffled cells, positions trained with the rest", frozen=False),
 )

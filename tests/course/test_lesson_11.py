@@ -1,16 +1,9 @@
 """Lesson 11: its exercises (right answers, mistakes, the empty cell)."""
 
-import pathlib
-import re
-
 import numpy as np
-import pytest
 
-from perceiver_lab.course.exercises import lesson, verdict
 from perceiver_lab.course.exercises.lesson_11 import grouped, hidden_error
-
-EXERCISES = {exercise.id: exercise for exercise in lesson("11")}
-SOURCE = pathlib.Path(__file__).parents[2] / "notebooks" / "source" / "11_hierarchical_perceiver.py"
+from tests.course.answers import Answers
 
 
 def cut_by_loop(rows, num_groups):
@@ -121,43 +114,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("id", "answer"), RIGHT)
-def test_right_answers_are_accepted(id, answer):
-    assert verdict(id, answer).status == "right"
-
-
-@pytest.mark.parametrize(("id", "answer", "diagnosis"), WRONG)
-def test_wrong_answers_are_diagnosed(id, answer, diagnosis):
-    found = verdict(id, answer)
-    assert found.status == "wrong"
-    assert diagnosis in found.text
-    assert "\n" not in found.text
-
-
-@pytest.mark.parametrize("id", EXERCISES)
-@pytest.mark.parametrize("answer", [..., None, "", "  "])
-def test_an_empty_cell_is_not_answered_yet(id, answer):
-    assert verdict(id, answer).status == "empty"
-
-
-@pytest.mark.parametrize("id", ["11.5", "11.6"])
-def test_a_function_without_a_body_is_not_answered_yet(id):
-    assert verdict(id, lambda *arrays: None).status == "empty"
-
-
-@pytest.mark.parametrize("id", EXERCISES)
-def test_the_solution_is_right(id):
-    space = {}
-    exec(EXERCISES[id].solution, space)
-    assert verdict(id, space["answer"]).status == "right"
-
-
-def test_every_exercise_has_three_mistakes_hints_and_a_place_in_the_lesson():
-    text = re.sub(r"(?m)^# ?", "", SOURCE.read_text("utf-8"))
-    words = " ".join(text.split())
-    for id, exercise in EXERCISES.items():
-        assert sum(wrong[0] == id for wrong in WRONG) >= 3
-        assert len(exercise.hints) >= 3
-        assert " ".join(exercise.question.split()) in words
-        assert f"### {id} {exercise.title}" in text
-        assert f'answer = ...\ncheck("{id}", answer)' in text
+class TestAnswers(Answers):
+    number = "11"
+    right = RIGHT
+    wrong = WRONG
