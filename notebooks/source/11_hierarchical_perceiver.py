@@ -188,9 +188,8 @@ def read_by_hand(block, inputs):
     reading = block.read.block
     latents = block.latents().reshape(len(inputs), -1, block.latents().shape[-1])
     keys = normed(inputs, reading.kv_norm)
-    q, k, v = (linear(x, layer) for x, layer in (
-        (normed(latents, reading.query_norm), reading.attention.query), (keys, reading.attention.key), (keys, reading.attention.value)
-    ))  # fmt: skip
+    q = linear(normed(latents, reading.query_norm), reading.attention.query)
+    k, v = linear(keys, reading.attention.key), linear(keys, reading.attention.value)
     weights = jax.nn.softmax(jnp.einsum("gnc,gmc->gnm", q, k) / q.shape[-1] ** 0.5)  # g: each group for itself
     x = latents + linear(weights @ v, reading.attention.output)
     hidden = jax.nn.relu(linear(normed(x, reading.mlp_norm), reading.mlp.expand)) ** 2
@@ -274,9 +273,9 @@ print("LAB correlations know most neighbours:", correlated.value > 0.7)
 # ## Masked auto-encoding
 #
 # Hide half of the cells; give back all; the loss is the squared error of the hidden ones. (The released code has the
-# model, but neither masking nor loss: these are ours. It remembers the method in the name of its tables, `pos_emb_mae`.)
-# To fill in a hidden cell, the model must look at the cells that lie near it. It can tell cells apart by their positions
-# alone. So positions of neighbours had better be alike, and the loss pulls them together.
+# model, but neither masking nor loss: these are ours. Its tables are called `pos_emb_mae`.) To fill in a hidden cell,
+# the model must look at the cells that lie near it, and it can tell cells apart by their positions alone. So positions
+# of neighbours had better be alike, and the loss pulls them together.
 #
 # Two settings decide whether it works in two minutes. The table starts at a standard deviation of 1, as large as the
 # embedded colours: with the release's, 1 / sqrt(100) = 0.1, positions drown in colours, and nothing happens for
@@ -318,9 +317,9 @@ print(f"neighbour precision: {learned[0].value:.3f} at first, {final.value:.3f} 
 print("LAB it starts at chance:", abs(learned[0].value - final.chance) < 0.04)
 
 # %% [markdown]
-# At first a row's nearest rows are its neighbours as often as by chance. In the end four in ten are; in a run on two cores
-# that were busy besides, three in ten were reached after 50 seconds. The measure is strict: it looks at all 16 columns of
-# the table at once, and columns that serve another purpose count as well.
+# At first a row's nearest rows are its neighbours as often as by chance. In the end four in ten are; in a run on two
+# cores that were busy besides, three in ten were reached after 50 seconds. The measure is strict: it looks at all 16
+# columns of the table at once, and columns that serve another purpose count as well.
 #
 # ### White noise
 #
@@ -374,8 +373,8 @@ clouds = {f"step {step}": flatten(photos_tables[step], last) for step in shown[:
 cells = lay_out(last, (SIDE, SIDE))
 figures.position_clouds(
     clouds, colours, pairs,
-    alt="Four clouds of 100 points joined by lines, at the start and later in training: first a tangle, at last a sheet "
-    "on which lines mostly join points that lie near each other.",
+    alt="Four clouds of 100 points joined by lines, at the start and later in training: first a tangle, at last a "
+    "sheet on which lines mostly join points that lie near each other.",
 )  # fmt: skip
 
 # %%
@@ -450,7 +449,7 @@ seeds = {name: [found["hidden_error"] for found in readers[name].about["seeds"].
 print()
 for name in kinds:
     print(f"LAB positions {name:8s} error of three seeds: {', '.join(f'{value:.2f}' for value in seeds[name])}")
-print("LAB learned positions are better than random ones with every seed:", max(seeds["learned"]) < min(seeds["random"]))
+print("LAB learned are better than random ones with every seed:", max(seeds["learned"]) < min(seeds["random"]))
 filled, cell_order = {}, np.argsort(PERMUTATION)
 digits = next(recipes.get("digits_learned").test_batches("ci"))["image"][:6]
 for name in kinds:
@@ -470,8 +469,8 @@ figures.image_grid(
 # learned, random and trained positions fill in.
 #
 # Positions learned from photos help with digits that no photo showed: with every seed, the error is lower than with
-# random ones, and lower than with positions that are trained along for as long. What was learned is not about photos. It
-# is about the camera: which of its wires lead to neighbours.
+# random ones, and lower than with positions that are trained along for as long. What was learned is not about photos.
+# It is about the camera: which of its wires lead to neighbours.
 #
 # It does not help with everything. To name the digit instead, from 6,000 labels, a small HiP did as well with random
 # positions as with learned ones in a trial of ours (one seed, 300 steps: 70.6 % and 70.9 %). A label can be told from
@@ -566,8 +565,8 @@ check("11.6", answer)
 # - Groups make the first reading cheaper by their number. Attention does not leave a group; groups meet on the way up,
 #   and neighbours first.
 # - A block's weights are shared by its groups, its latents are not. Skips carry what is fine past the narrow middle.
-# - A table of positions can find a grid that it was never told, if it is made to fill in what is hidden, and if the data
-#   have neighbours that go together. On white noise it finds nothing.
+# - A table of positions can find a grid that it was never told, if it is made to fill in what is hidden, and if
+#   neighbours go together in the data. On white noise it finds nothing.
 # - Near and far are in the data, up and down are not: what is found may be mirrored and turned.
 # - Positions belong to the sensor. Learned from one kind of picture, they help with another.
 #

@@ -5,7 +5,7 @@ import pytest
 
 from perceiver_lab import recipes
 from perceiver_lab.datasets import arrays, in_a_row, permute_pixels, smooth_cells, standardise
-from perceiver_lab.introspect import grid_neighbours
+from perceiver_lab.introspect import flatten, grid_neighbours, lay_out, square_up, turn_cells, upright
 from perceiver_lab.recipes.unshuffle_measure import PERMUTATION, SIDE
 
 GRID = (SIDE, SIDE)
@@ -26,3 +26,28 @@ def test_the_data_know_their_neighbours():
         rows.append(record["image"].mean(axis=-1))
     found = grid_neighbours(np.corrcoef(np.stack(rows).T), GRID, PERMUTATION)
     assert found.value > 0.9 and found.chance == pytest.approx(0.036, abs=5e-4)
+
+
+def test_three_in_ten_after_fifty_seconds_and_four_in_the_end():
+    table, about = shipped("unshuffle_hip")
+    assert grid_neighbours(table, GRID, PERMUTATION).value == pytest.approx(0.4, abs=0.05)
+    known = {one["step"]: one["test_neighbour_precision"] for one in about["history"] if "test_loss" in one}
+    seconds = {one["step"]: one["seconds"] for one in about["history"] if "seconds" in one}
+    assert known[1500] > 0.3 and max(value for step, value in seconds.items() if step <= 1500) < 55
+
+
+def test_most_cells_find_their_places_in_one_of_eight_ways():
+    table, _ = shipped("unshuffle_hip")
+    cells = lay_out(square_up(flatten(table), GRID), GRID)
+    found, best = upright(cells, PERMUTATION, SIDE)
+    assert (found == PERMUTATION).mean() > 0.75
+    others = [(turns, mirror) for turns in range(4) for mirror in (False, True) if (turns, mirror) != best]
+    assert max((turn_cells(cells, SIDE, turns=t, mirror=m) == PERMUTATION).mean() for t, m in others) < 0.2
+
+
+def test_noise_leaves_a_heap_and_the_loss_at_the_variance():
+    table, about = shipped("unshuffle_noise")
+    assert grid_neighbours(table, GRID, PERMUTATION).value < 0.08
+    assert about["metrics"]["hidden_error"] == pytest.approx(1, abs=0.03)
+    losses = [one["loss"] for one in about["history"] if "loss" in one]
+    assert np.mean(losses[-10:]) == pytest.approx(1, abs=0.03)

@@ -85,7 +85,7 @@ def digits(monkeypatch):
     monkeypatch.setattr(recipes.Recipe, "_source", lambda self, split: found)
 
 
-def test_readers_of_digits_start_from_learned_or_drawn_positions(monkeypatch):
+def test_digits_are_filled_in_from_learned_or_drawn_positions(monkeypatch):
     """The same start but for the table, which one step leaves as it is where it is frozen."""
     from perceiver_lab.recipes.starting import initial_model
 
@@ -96,18 +96,19 @@ def test_readers_of_digits_start_from_learned_or_drawn_positions(monkeypatch):
         recipe = recipes.get(name)
         model = initial_model(recipe, 0)
         step = make_train_step(model, recipe.optimizer.make(2), recipe.loss)
-        batch = {key: value for key, value in next(recipe.train_batches("ci")).items() if key != "record"}
+        batch = {"image": next(recipe.train_batches("ci"))["image"]}
         assert batch["image"].shape == (16, NUM_CELLS, 1)
         params, state, opt_state = step.init()
         params, state, _, metrics = step(params, state, opt_state, batch, jax.random.key(0))
-        assert float(metrics["loss"]) == pytest.approx(np.log(10), abs=1e-3)
+        assert float(metrics["loss"]) == pytest.approx(1, abs=0.2)  # it says the mean
         tables[name] = np.asarray(model.queries()["image"])
         after = np.asarray(step.merge(params, state).queries()["image"])
         moved[name] = np.abs(after - tables[name]).max()
     np.testing.assert_allclose(tables["digits_learned"], donor.queries()["image"], atol=1e-6)
     np.testing.assert_array_equal(tables["digits_random"], tables["digits_trained"])
     assert moved["digits_learned"] == moved["digits_random"] == 0
-    assert moved["digits_trained"] >= 0
+    spreads = [tables[name].std() for name in ("digits_learned", "digits_random")]
+    assert spreads[0] == pytest.approx(spreads[1], rel=0.1)
 
 
 def about(name):
@@ -124,12 +125,13 @@ def test_the_grid_was_rebuilt_within_two_minutes():
 
 
 def test_learned_positions_help_with_digits():
-    """Three seeds each: the worst with learned positions is better than the best with drawn ones."""
+    """Three seeds each: the worst with learned positions is better than the best with others."""
     seeds = {
-        name: [one["accuracy"] for one in about(name)["seeds"].values()] for name in ("digits_learned", "digits_random")
+        name: [one["hidden_error"] for one in about(f"digits_{name}")["seeds"].values()]
+        for name in ("learned", "random", "trained")
     }
     assert all(len(found) == 3 for found in seeds.values())
-    assert min(seeds["digits_learned"]) > max(seeds["digits_random"])
+    assert max(seeds["learned"]) < min(seeds["trained"]) and max(seeds["trained"]) < min(seeds["random"])
 
 
 def test_the_permutation_is_part_of_the_fingerprint():
