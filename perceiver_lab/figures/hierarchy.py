@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from perceiver_lab.figures.diagrams import BLUE, GREEN, ORANGE, PINK, arrow, box
 from perceiver_lab.figures.style import DescribedFigure, bare, drawn, figure
 
-REACH = 2.1  # of a cloud of mean square 1, in either direction
+REACH = 2.4  # of a cloud of mean square 1, in either direction
 
 
 @drawn
@@ -29,7 +29,9 @@ def hip_diagram(
     levels = len(num_groups)
     if not levels == len(num_latents) == len(channels):
         raise ValueError(f"Each level has groups, latents and channels; got {num_groups}, {num_latents}, {channels}.")
-    told = "; ".join(f"{g} groups of {n} by {d}" for g, n, d in zip(num_groups, num_latents, channels, strict=True))
+    told = "; ".join(
+        f"{g} group{'s' * (g > 1)} of {n} by {d}" for g, n, d in zip(num_groups, num_latents, channels, strict=True)
+    )
     alt = (
         f"A Hierarchical Perceiver. {num_inputs} inputs are cut into {num_groups[0]} groups. Level by level, latents "
         f"read the groups below them: {told}. From each level of the first half a skip leads to the one opposite. At "
@@ -40,12 +42,15 @@ def hip_diagram(
     bare(ax)
     shown = [min(g, 8) for g in num_groups]
     tallest, step = max(shown), 2.3
-    _groups(ax, 0.0, shown[0], tallest, ORANGE, f"inputs\n{num_groups[0]} × {-(-num_inputs // num_groups[0])}")
+    _groups(
+        ax, 0.0, shown[0], tallest, ORANGE, f"inputs\n{num_groups[0]} groups\n{-(-num_inputs // num_groups[0])} rows"
+    )
     for level in range(levels):
         x = step * (level + 1)
         colour = PINK if level == levels // 2 else BLUE
-        name = f"{num_groups[level]} × {num_latents[level]} × {channels[level]}"
-        _groups(ax, x, shown[level], tallest, colour, f"block {level}\n{name}")
+        groups = "1 group" if num_groups[level] == 1 else f"{num_groups[level]} groups"
+        name = f"block {level}\n{groups}\n{num_latents[level]} × {channels[level]}"
+        _groups(ax, x, shown[level], tallest, colour, name)
         arrow(ax, (x - step + 1.0, tallest / 2), (x, tallest / 2))
         opposite = levels - 1 - level
         if level < opposite:
@@ -54,11 +59,12 @@ def hip_diagram(
             ax.plot(
                 [ends[0], *ends, ends[1]], [tallest + 0.1, top, top, tallest + 0.1], color="#444444", lw=1.2, ls="--"
             )
-            ax.text(sum(ends) / 2, top + 0.06, "skip", ha="center", va="bottom", fontsize=9)
+            if not level:
+                ax.text(sum(ends) / 2, top + 0.06, "skips", ha="center", va="bottom", fontsize=9)
     end = step * (levels + 1)
     arrow(ax, (end - step + 1.0, tallest / 2), (end, tallest / 2))
-    box(ax, end, tallest / 2 - 0.9, 1.9, 1.8, GREEN, "head: positions\nask for\nthe outputs")
-    ax.set(xlim=(-0.6, end + 2.1), ylim=(-1.3, tallest + 1.1 + 0.5 * (levels // 2)))
+    box(ax, end, tallest / 2 - 0.9, 2.2, 1.8, GREEN, "positions\nask for\noutputs")
+    ax.set(xlim=(-0.6, end + 2.4), ylim=(-1.9, tallest + 1.1 + 0.5 * (levels // 2)))
     return made
 
 

@@ -9,10 +9,10 @@ from perceiver_lab import figures
 def test_a_hip_is_told_level_by_level():
     made = figures.hip_diagram((4, 1, 4), (8, 32, 8), (48, 64, 48), num_inputs=102)
     assert "102 inputs are cut into 4 groups" in made.alt
-    assert "4 groups of 8 by 48; 1 groups of 32 by 64; 4 groups of 8 by 48" in made.alt
+    assert "4 groups of 8 by 48; 1 group of 32 by 64; 4 groups of 8 by 48" in made.alt
     texts = [text.get_text() for text in made.axes[0].texts]
-    assert "inputs\n4 × 26" in texts and "block 1\n1 × 32 × 64" in texts
-    assert texts.count("skip") == 1  # of three levels, the first and the last face each other
+    assert "inputs\n4 groups\n26 rows" in texts and "block 1\n1 group\n32 × 64" in texts
+    assert texts.count("skips") == 1
     assert made.webp() == figures.hip_diagram((4, 1, 4), (8, 32, 8), (48, 64, 48), num_inputs=102).webp()
     with pytest.raises(ValueError, match="Each level has groups, latents and channels"):
         figures.hip_diagram((4, 1, 4), (8, 32), (48, 64, 48), num_inputs=102)

@@ -42,7 +42,7 @@ function describeUnshuffle(state, facts) {
 /** The cloud, held as the picture is; lines join what lies side by side in the true picture. */
 function paintCloud(context, size, { state, facts, colours, lines, style }) {
   const { shot, way, element } = state;
-  const reach = 2.1;
+  const reach = 2.4;
   const at = shot.points.map((point) => held(point, way, 0).map((v) => size * (0.5 + v / (2 * reach))));
   context.lineWidth = 1;
   context.strokeStyle = style("--pl-line");
