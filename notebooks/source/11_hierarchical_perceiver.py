@@ -266,9 +266,9 @@ print(f"LAB chance {correlated.chance:.3f}")
 print("LAB correlations know most neighbours:", correlated.value > 0.7)
 
 # %% [markdown]
-# Nine in ten: it is all there. What lies side by side has colours that go together. But counting correlations of all pairs is a
-# method that was made for this question (and for a million cells it has a trillion pairs). A HiP has another task, and
-# whether it learns positions on the way is open.
+# Nine in ten: it is all there. What lies side by side has colours that go together. But counting correlations of all
+# pairs is a method that was made for this question (and for a million cells it has a trillion pairs). A HiP has another
+# task, and whether it learns positions on the way is open.
 #
 # ## Masked auto-encoding
 #
