@@ -153,7 +153,7 @@ RECIPES = (
         ),
         budgets={
             "ci": Budget(steps=4, batch_size=8, train_part="[:64]", test_part="[:20]", test_batch_size=20),
-            "lab": Budget(steps=1000, batch_size=16, test_part="[:200]", test_batch_size=50),
+            "lab": Budget(steps=1600, batch_size=16, test_part="[:200]", test_batch_size=50),
             "full": Budget(steps=8000, batch_size=16, test_batch_size=50, evaluate_every=4000, log_every=20),
         },
         numerics=1,
