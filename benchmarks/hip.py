@@ -68,7 +68,7 @@ def count(configs, side):
             return HiP(config, {"image": (side * side, 3)}, rngs=nnx.Rngs(0))
 
         found = cost(nnx.value_and_grad(error), nnx.eval_shape(make), x)
-        counted[name] = {"parameters": found.parameters, "gigaflops": round(found.flops / 1e9, 3)}
+        counted[name] = {"parameters": found.parameters, "flops": found.flops}
     return counted
 
 
@@ -80,7 +80,7 @@ def main():
     result["step"] = count({name: VARIANTS[name] for name in ("hip_256", "hip_flat_50m")}, SIDE)
     print(f"{result['inputs']:,} inputs, {result['seconds']} s a step, {result['gibibytes']} GiB at the peak")
     for name, counted in result["step"].items():
-        print(f"{name}: {counted['parameters']:,} parameters, {counted['gigaflops']:,.0f} GFLOPs a step")
+        print(f"{name}: {counted['parameters']:,} parameters, {counted['flops'] / 1e9:,.0f} GFLOPs a step")
     print(f"{'met   ' if result['gibibytes'] <= GIBIBYTES else 'missed'} at most {GIBIBYTES:g} GiB")
     result |= {"device": jax.devices()[0].device_kind, "jax": jax.__version__}
     options.output.parent.mkdir(parents=True, exist_ok=True)

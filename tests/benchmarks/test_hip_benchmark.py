@@ -32,4 +32,4 @@ def test_a_step_is_measured_and_counted():
     assert result["inputs"] == 144 and 0.2 < result["loss"] < 0.5  # untrained, it says zero: a third is the variance
     assert result["seconds"] >= 0 and 0 <= result["gibibytes"] < 2 and result["temporary_gibibytes"] >= 0
     counted = benchmark.count({"deep": DEEP, "flat": FLAT}, 12)
-    assert 0 < counted["deep"]["gigaflops"] < counted["flat"]["gigaflops"]
+    assert 0 < counted["deep"]["flops"] < counted["flat"]["flops"]
