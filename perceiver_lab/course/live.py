@@ -2,9 +2,11 @@
 
 import itertools
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from perceiver_lab.figures import DescribedFigure
     from perceiver_lab.training import History
 
 _numbers = itertools.count(1)
@@ -21,10 +23,22 @@ class LiveCurve:
     Leaving the block draws the whole curve, which is what the notebook keeps. Outside a notebook nothing is drawn.
     """
 
-    def __init__(self, *names: str, interval: float = 1.0):
-        """Draw these columns of the history, by default the loss in training and on the test split."""
+    def __init__(
+        self,
+        *names: str,
+        interval: float = 1.0,
+        draw: "Callable[[History], DescribedFigure | None] | None" = None,
+    ):
+        """Draw these columns of the history, by default the loss in training and on the test split.
+
+        Args:
+          *names: of the columns.
+          interval: least seconds between two drawings.
+          draw: makes another figure of the history, or none as long as there is nothing to see.
+        """
         self.names = names or ("loss", "test_loss")
         self.interval = interval
+        self._draw_history = draw or self._curves
         self._place = f"perceiver_lab_live_curve_{next(_numbers)}"
         self._history = None
         self._shown = False
@@ -47,20 +61,25 @@ class LiveCurve:
             return
         from IPython.display import display
 
-        from perceiver_lab.figures import loss_curve
-
-        curves = {name: self._history.curve(name) for name in self.names}
-        curves = {name: curve for name, curve in curves.items() if curve[0]}
-        if not curves:
+        figure = self._draw_history(self._history)
+        if figure is None:
             return
-        figure = loss_curve(
-            {name: values for name, (_, values) in curves.items()},
-            steps={name: steps for name, (steps, _) in curves.items()},
-        )
         bundle = {"text/html": figure.html(), "text/plain": figure.alt}
         display(bundle, raw=True, display_id=self._place, update=self._shown)
         self._shown = True
         self._last = time.monotonic()
+
+    def _curves(self, history):
+        from perceiver_lab.figures import loss_curve
+
+        curves = {name: history.curve(name) for name in self.names}
+        curves = {name: curve for name, curve in curves.items() if curve[0]}
+        if not curves:
+            return None
+        return loss_curve(
+            {name: values for name, (_, values) in curves.items()},
+            steps={name: steps for name, (steps, _) in curves.items()},
+        )
 
 
 def _in_notebook():

@@ -10,6 +10,7 @@ from perceiver_lab.explorers.planner import BudgetPlanner
 from perceiver_lab.explorers.playground import QueryPlayground
 from perceiver_lab.explorers.playground_tasks import Task
 from perceiver_lab.explorers.providers import ArrayProvider, ModelProvider, Provider
+from perceiver_lab.explorers.ruler import ContextRuler
 from perceiver_lab.explorers.shapes import ShapeTracer
 from perceiver_lab.explorers.shuffle import ShuffleDial
 from perceiver_lab.explorers.unshuffle import Unshuffler
@@ -18,6 +19,7 @@ __all__ = [
     "ArrayProvider",
     "AttentionExplorer",
     "BudgetPlanner",
+    "ContextRuler",
     "DragQuery",
     "Explorer",
     "FourierBandwidth",

@@ -15,6 +15,7 @@ from perceiver_lab.figures.senses import (
     sound_pictures,
     videos_and_sounds,
 )
+from perceiver_lab.figures.sequences import copy_frame, copy_maps, mirror_share, perceiver_ar_diagram, who_sees_whom
 from perceiver_lab.figures.signals import fourier_bands, spectrum
 from perceiver_lab.figures.style import (
     COLOURS,
@@ -44,6 +45,8 @@ __all__ = [
     "attention_on_sound",
     "bits_bars",
     "confusion",
+    "copy_frame",
+    "copy_maps",
     "cross_attention_shapes",
     "figure",
     "flow_grid",
@@ -59,7 +62,9 @@ __all__ = [
     "loss_curve",
     "map_grid",
     "masked_bytes_diagram",
+    "mirror_share",
     "overlay",
+    "perceiver_ar_diagram",
     "perceiver_diagram",
     "perceiver_io_diagram",
     "position_clouds",
@@ -75,5 +80,6 @@ __all__ = [
     "to_rgb",
     "videos_and_sounds",
     "wheel_rgb",
+    "who_sees_whom",
     "wilson_interval",
 ]

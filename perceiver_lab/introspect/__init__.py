@@ -1,7 +1,8 @@
-"""Looking into models: attention maps, rollout, ablation, cost, summary, learned positions."""
+"""Looking into models: attention maps, rollout, ablation, leaks, cost, summary, learned positions."""
 
 from perceiver_lab.introspect.ablation import Ablation, FirstRead, ablate
 from perceiver_lab.introspect.cost import Cost, cost
+from perceiver_lab.introspect.leaks import Leak, Reach, reach
 from perceiver_lab.introspect.maps import attention_maps
 from perceiver_lab.introspect.positions import Neighbours, grid_neighbours
 from perceiver_lab.introspect.rollout import rollout
@@ -12,13 +13,16 @@ __all__ = [
     "Ablation",
     "Cost",
     "FirstRead",
+    "Leak",
     "Neighbours",
+    "Reach",
     "ablate",
     "attention_maps",
     "cost",
     "flatten",
     "grid_neighbours",
     "lay_out",
+    "reach",
     "rollout",
     "square_up",
     "summary",

@@ -99,7 +99,7 @@ def recipe(name, summary, *, build, model):
         optimizer=OptimizerConfig(learning_rate=2e-3, warmup_steps=50, schedule="warmup_cosine"),
         budgets={
             "ci": Budget(steps=4, batch_size=16, train_part="[:200]", test_part="[:20]", test_batch_size=20),
-            "lab": Budget(steps=600, batch_size=64, test_part="[:200]"),
+            "lab": Budget(steps=1200, batch_size=64, test_part="[:200]"),
             "full": Budget(steps=2000, batch_size=64, evaluate_every=500),
         },
         numerics=1,

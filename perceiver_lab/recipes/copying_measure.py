@@ -1,4 +1,4 @@
-"""How well a model copies: every token of the mirrored half, each said once."""
+"""How well a model copies, and where it looks: every token of the mirrored half, each said once."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from perceiver_lab.datasets.events import MIRRORED as LENGTH
 from perceiver_lab.generation import strided_windows
+from perceiver_lab.introspect import attention_maps
 from perceiver_lab.ops.sequences import PAD
 from perceiver_lab.training import Accuracy, answers
 
@@ -24,11 +25,30 @@ def predict(model: nnx.Module, batch: Mapping[str, Array]) -> Float[Array, "b ha
     Windows end 8 events apart, and of each the last 8 predictions count (`generation.strided_windows`).
     """
     events = batch["events"]
+    logits = model(_reads(events))[:, -STRIDE:]
+    return logits.reshape(len(events), LENGTH - HALF, logits.shape[-1])
+
+
+def copy_attention(
+    model: nnx.Module, events: Int[np.ndarray, "b m"] | Int[Array, "b m"]
+) -> Float[np.ndarray, "b h half m"]:
+    """Where each prediction of `predict` looks: weights of the first read, a row for each event of the mirrored half.
+
+    Args:
+      model: a Perceiver AR.
+      events: whole sequences.
+    """
+    _, maps = attention_maps(model, _reads(jnp.asarray(events)))
+    weights = maps[0].weights[:, :, -STRIDE:]
+    weights = weights.reshape(len(events), -1, *weights.shape[1:]).swapaxes(1, 2)  # (b, heads, windows, 8, m)
+    return weights.reshape(*weights.shape[:2], LENGTH - HALF, LENGTH)
+
+
+def _reads(events):
+    """What the model reads, window by window: (b windows, m)."""
     windows = [one for one in strided_windows(LENGTH - 1, context=LENGTH, stride=STRIDE) if one.end > HALF]
     places = jnp.arange(LENGTH)[None]
-    read = jnp.stack([jnp.where(places < one.end, events, PAD) for one in windows], axis=1)
-    logits = model(read.reshape(-1, LENGTH))[:, -STRIDE:]
-    return logits.reshape(len(events), LENGTH - HALF, logits.shape[-1])
+    return jnp.stack([jnp.where(places < one.end, events, PAD) for one in windows], axis=1).reshape(-1, LENGTH)
 
 
 def measure_copies(model: nnx.Module, batches: Iterable[Mapping]) -> dict[str, float]:

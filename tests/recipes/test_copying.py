@@ -117,3 +117,12 @@ def test_the_comparison_is_fair():
     assert perceiver.model.num_latents == transformer.model.num_latents >= measure.STRIDE
     ratio = transformer.num_parameters() / perceiver.num_parameters()
     assert 0.85 < ratio <= 1.0 and perceiver.num_parameters() * 4 < 2 * 2**20  # so that it can ship
+
+
+def test_where_a_prediction_looks(records):
+    model = recipes.get("copy_ar").override(SMALL["copy_ar"]).make_model(nnx.Rngs(0))
+    weights = measure.copy_attention(model, np.stack([record["events"] for record in records[:2]]))
+    assert weights.shape == (2, 4, HALF, MIRRORED)
+    np.testing.assert_allclose(weights.sum(axis=-1), 1.0, atol=1e-5)
+    for row, seen in enumerate((weights > 0).all(axis=(0, 1))):
+        assert seen[: HALF + row].all() and not seen[HALF + row :].any()
