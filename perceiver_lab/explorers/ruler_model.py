@@ -56,7 +56,7 @@ class PlaceReader:
             )
         graphdef, state = nnx.split(model)
         # A copy: a training step may take the model's own buffers away.
-        self._model = nnx.merge(graphdef, jax.tree.map(jnp.copy, state))
+        self._graphdef, self._state = graphdef, jax.tree.map(jnp.copy, state)
         self.num_heads = model.config.num_cross_heads
         self.look = functools.lru_cache(maxsize=8)(self._look)
 
@@ -65,8 +65,9 @@ class PlaceReader:
         size = len(tokens) - 1
         reads = jnp.where(jnp.arange(size) <= jnp.arange(size)[:, None], tokens[:-1], PAD)  # row t ends with place t
         # Where a latent looks depends on nothing but its own input: with one latent, the map is that of all others.
-        _, maps = attention_maps(self._model, reads)
-        said = {str(count): self._told(_ask(self._model, reads, count), tokens[1:]) for count in self.latents}
+        _, maps = attention_maps(nnx.merge(self._graphdef, self._state), reads)
+        asked = {count: _program(self._graphdef, count)(self._state, reads) for count in self.latents}
+        said = {str(count): self._told(log_probs, tokens[1:]) for count, log_probs in asked.items()}
         return {"tokens": tokens.tolist(), "said": said}, maps[0].weights[:, :, -1].swapaxes(0, 1)
 
     def _told(self, log_probs, targets):
@@ -94,10 +95,15 @@ class PlaceReader:
         return told, [tiles.tobytes(), peaks.tobytes()]
 
 
-@nnx.jit(static_argnums=2)
-def _ask(model, reads, num_latents):
-    """Log-probabilities (n, V) at the last place of each row."""
-    return jax.nn.log_softmax(model(reads, num_latents=num_latents)[:, -1])
+@functools.lru_cache(maxsize=16)
+def _program(graphdef, num_latents):
+    """Log-probabilities (n, V) at the last place of each row, compiled once for each structure."""
+
+    @jax.jit
+    def ask(state, reads):
+        return jax.nn.log_softmax(nnx.merge(graphdef, state)(reads, num_latents=num_latents)[:, -1])
+
+    return ask
 
 
 def perceiver_ar_flops(

@@ -36,8 +36,8 @@ def perceiver_ar_diagram(
     alt = (
         f"Perceiver AR. {num_inputs} inputs in a row; of the last {num_latents}, {num_latents} latents are made. Lines "
         f"show what latent {chosen} may read: the inputs up to its own, {first + chosen + 1} of them, and none after "
-        f"it. {num_layers} causal latent layers follow, in which it sees the latents up to itself. Each latent then "
-        "says which input comes after its own."
+        f"it. Causal latent layers follow, {num_layers} of them, in which it sees the latents up to itself. Each "
+        "latent then says which input comes after its own."
     )
     made, axes = figure(1, 1, alt=alt, size=(9.8, 4.0))
     ax = axes[0, 0]

@@ -117,16 +117,16 @@ function rulerParts(model, now, { facts, style, change }) {
   const passes = bars("FLOPs of one pass, on a logarithmic scale");
   const tokens = bars("FLOPs for each token that is said, on a logarithmic scale");
   const finds = rulerFinds(view, cost, facts);
-  const heading = (text) => create("p", { class: "pl-title" }, text);
+  const heading = (text, more = "") => create("p", { class: `pl-title${more}` }, text);
   const nodes = [
     create("div", { class: "pl-controls" }, ...controls.shown.map((one) => one.node)),
     create("div", { class: "pl-panel pl-wide" }, ruler.node,
-      create("p", { class: "pl-note" }, "Bars: how much it takes from each place, the most in orange. Framed: the latent chosen; underlined: all latents. Crossed: still to come. Triangle: the double of what comes next. Dashed: the middle.")),
+      create("p", { class: "pl-note" }, "Bars: how much it takes from each place, the most in orange. Framed: the latent chosen; underlined: all latents. Struck out: still to come. Symbols are numbers from 00 to FF. Triangle: the double of what comes next. Dashed: the middle.")),
     create("div", { class: "pl-columns" },
       create("div", { class: "pl-panel" }, heading("All places at once"), map.node, create("p", { class: "pl-note" }, "A row for each latent, a column for each place.")),
       create("div", { class: "pl-panel" }, title, guesses.node),
       create("div", { class: "pl-panel pl-cost" }, heading(`Other sizes: ${facts.layers} layers of ${grouped(facts.channels)} channels`), ...controls.sizes.map((one) => one.node),
-        heading("FLOPs of one pass"), passes.node, heading("FLOPs for each token said"), tokens.node),
+        heading("FLOPs of one pass", " pl-gap"), passes.node, heading("FLOPs for each token said", " pl-gap"), tokens.node),
       finds.node)];
   const logarithmic = (values) => {
     const [logs, top] = [values.map(Math.log10), Math.log10(Math.max(...values))];

@@ -27,8 +27,8 @@ function flopsText(value) {
   return grouped(value);
 }
 
-const tokenName = (token) => ({ 1: "the end", 2: "the start" }[token] ?? `symbol ${token - 3}`);
 const tokenSign = (token) => ({ 1: "■", 2: "▶" }[token] ?? (token - 3).toString(16).toUpperCase().padStart(2, "0"));
+const tokenName = (token) => ({ 1: "the end", 2: "the start" }[token] ?? `symbol ${tokenSign(token)}`);
 
 /** The weights of one place. */
 function weightsOf({ tiles, peaks, size }, head, place) {
