@@ -22,7 +22,12 @@ CHANNELS, LAYERS, VOCABULARY, WIDENING = 1024, 6, 259, 4  # of the release's cop
 class PlaceReader:
     """One model, asked at every place of whole sequences; its weights are those of this moment."""
 
-    def __init__(self, model: nnx.Module, sequences: Sequence[Sequence[int]], latents: Sequence[int]):
+    def __init__(
+        self,
+        model: nnx.Module,
+        sequences: Int[np.ndarray, "k m"] | Sequence[Sequence[int]],
+        latents: Sequence[int],
+    ):
         """Copy the weights and check the sequences.
 
         Args:

@@ -1,16 +1,12 @@
 """Lesson 09: its exercises (right answers, mistakes, the empty cell)."""
 
 import math
-import pathlib
 
 import numpy as np
-import pytest
 
-from perceiver_lab.course.exercises import lesson, verdict
 from perceiver_lab.course.exercises.lesson_09 import later_and_reached, mask_of_the_read
+from tests.course.answers import Answers
 
-EXERCISES = {exercise.id: exercise for exercise in lesson("09")}
-SOURCE = pathlib.Path(__file__).parents[2] / "notebooks" / "source" / "09_perceiver_ar.py"
 SCORES = 1024 * 8192 + 6 * 1024 * 1024
 
 
@@ -28,7 +24,7 @@ def mask_as_numbers(num_inputs, num_latents):
 def mask_jax(num_inputs, num_latents):
     import jax.numpy as jnp
 
-    return jnp.arange(num_inputs - num_latents, num_inputs)[:, None] >= jnp.arange(num_inputs)
+    return jnp.arange(num_inputs - num_latents, num_inputs)[:, None] >= jnp.arange(num_inputs)[None]
 
 
 def mask_upper_left(num_inputs, num_latents):
@@ -64,7 +60,7 @@ def leaks_by_loop(sizes, places):
 def leaks_jax(sizes, places):
     import jax.numpy as jnp
 
-    return jnp.where((places[:, None] >= 0) & (jnp.arange(sizes.shape[1]) > places[:, None]), sizes, 0) != 0
+    return jnp.where((places[:, None] >= 0) & (jnp.arange(sizes.shape[1])[None] > places[:, None]), sizes, 0) != 0
 
 
 def leaks_of_nowhere(sizes, places):
@@ -130,7 +126,7 @@ WRONG = [
     ("09.5", mask_strict, "its own place too"),
     ("09.5", mask_that_leaks, "this leaks"),
     ("09.5", mask_of_what_is_hidden, "True means may read"),
-    ("09.5", mask_square, "shape"),
+    ("09.5", mask_square, "one row for each latent"),
     ("09.5", lambda num_inputs: 1, "raised TypeError"),
     ("09.5", 3, "expected a function"),
     ("09.6", leaks_of_nowhere, "not judged"),
@@ -142,29 +138,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("id", "answer"), RIGHT)
-def test_right_answers_are_accepted(id, answer):
-    assert verdict(id, answer).status == "right"
-
-
-@pytest.mark.parametrize(("id", "answer", "diagnosis"), WRONG)
-def test_wrong_answers_are_diagnosed(id, answer, diagnosis):
-    found = verdict(id, answer)
-    assert found.status == "wrong"
-    assert diagnosis in found.text
-    assert "\n" not in found.text
-
-
-@pytest.mark.parametrize("id", ["09.5", "09.6"])
-def test_a_function_without_a_body_is_not_answered_yet(id):
-    assert verdict(id, lambda *arrays: None).status == "empty"
-    assert verdict(id, lambda *arrays: ...).status == "empty"
-
-
-def test_every_exercise_has_three_mistakes_hints_and_a_place_in_the_lesson():
-    text = SOURCE.read_text("utf-8")
-    for id, exercise in EXERCISES.items():
-        assert sum(wrong[0] == id for wrong in WRONG) >= 3
-        assert len(exercise.hints) >= 3
-        assert f"# ### {id} {exercise.title}\n" in text
-        assert f'answer = ...\ncheck("{id}", answer)' in text
+class TestAnswers(Answers):
+    number = "09"
+    right = RIGHT
+    wrong = WRONG

@@ -2,7 +2,7 @@
 
 import pytest
 
-from perceiver_lab import recipes
+from perceiver_lab import figures, recipes
 from perceiver_lab.course.live import LiveCurve
 from perceiver_lab.course.trained import trained
 from perceiver_lab.training import History, WeightsError
@@ -102,6 +102,19 @@ def test_the_live_curve_spares_the_clock(monkeypatch):
         for _ in range(5):
             curve(history)
     assert len(screen.shown) == 2  # the first record, and the whole at the end
+
+
+def test_another_figure_may_be_drawn_once_there_is_something_to_see(monkeypatch):
+    screen = Screen(monkeypatch)
+    history = History(records=[{"step": 1, "loss": 2.0}])
+    frame = figures.loss_curve({"loss": [2.0]}, alt="a frame of our own")
+    with LiveCurve(interval=0.0, draw=lambda history: frame if len(history) > 1 else None) as curve:
+        curve(history)
+        assert screen.shown == []
+        history.append({"step": 2, "loss": 1.0})
+    assert [(bundle["text/plain"], options["update"]) for bundle, options in screen.shown] == [
+        ("a frame of our own", False)
+    ]
 
 
 def test_outside_a_notebook_nothing_is_drawn(capsys):

@@ -12,7 +12,7 @@ from perceiver_lab.explorers import ContextRuler
 from perceiver_lab.models import PerceiverAR, PerceiverARConfig
 
 LENGTH = 16
-SEQUENCES = [mirrored(LENGTH, np.random.default_rng(seed)) for seed in range(2)]
+SEQUENCES = np.stack([mirrored(LENGTH, np.random.default_rng(seed)) for seed in range(2)])
 
 
 @functools.cache
