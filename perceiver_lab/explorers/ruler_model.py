@@ -68,7 +68,7 @@ class PlaceReader:
     def _look(self, number: int) -> tuple[dict[str, Any], Float32[np.ndarray, "h n m"]]:
         tokens = self.tokens[number]
         size = len(tokens) - 1
-        reads = jnp.where(jnp.arange(size) <= jnp.arange(size)[:, None], tokens[:-1], PAD)  # row t ends with place t
+        reads = np.where(np.tri(size, dtype=bool), tokens[:-1], PAD).astype(np.int32)  # row t ends with place t
         # Where a latent looks depends on nothing but its own input: with one latent, the map is that of all others.
         _, maps = attention_maps(nnx.merge(self._graphdef, self._state), reads)
         asked = {count: _program(self._graphdef, count)(self._state, reads) for count in self.latents}

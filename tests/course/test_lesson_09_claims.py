@@ -48,7 +48,7 @@ def test_flat_then_a_cliff(shipped):
 def test_the_stripe_and_its_last_row(shipped):
     heads = copy_attention(shipped["copy_ar"][0], EVENTS).mean(axis=0)
     assert all(0.78 < figures.mirror_share(head, HALF) < 0.95 for head in heads)
-    assert heads[:, -1, 0].max() < 0.1  # the start, which the end mirrors
+    assert heads[:, -1, 0].mean() < 0.2  # the start, which the end mirrors, and which need not be looked up
 
 
 def test_interventions(shipped):
