@@ -16,8 +16,8 @@
 # - prepare a pair of modalities of your own.
 #
 # **Needs** lesson [06](06_ask_anything.ipynb) (queries, decoder, asking for a part) and lesson
-# [03](03_where_am_i.ipynb) (positions). **Next** lesson 09 makes a Perceiver that writes. **Time** about 90 minutes
-# with the exercises. The cells alone take about ten minutes on two cores.
+# [03](03_where_am_i.ipynb) (positions). **Next** in lesson [09](09_perceiver_ar.ipynb) a Perceiver says what comes
+# next. **Time** about 90 minutes with the exercises. The cells alone take about ten minutes on two cores.
 
 # %%
 # The same in every lesson. In Colab it fetches the course first; anywhere else it only finds it.
