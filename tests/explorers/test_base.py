@@ -10,13 +10,14 @@ from perceiver_lab.explorers import BudgetPlanner, FourierBandwidth, ShapeTracer
 from perceiver_lab.explorers.base import EXPORT_LINE, STATIC, key_of, quantise
 
 from .dots import make_dots
+from .rulers import make_ruler
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 @pytest.fixture
 def all_explorers(attention, shuffle, flow_playground, painter, mixer):
-    small = [ShapeTracer(), FourierBandwidth(signal=np.sin(np.arange(40))), make_dots(), BudgetPlanner()]
+    small = [ShapeTracer(), FourierBandwidth(signal=np.sin(np.arange(40))), make_dots(), BudgetPlanner(), make_ruler()]
     return [attention, shuffle, flow_playground, painter, mixer, *small]
 
 

@@ -59,8 +59,9 @@ function rulerFinds(view, cost, facts) {
         const now = view();
         if (!now || now.double === null) return null;
         const here = { place: now.place, back: now.place - now.most };
-        if (now.place < now.middle + 4) near = here;
-        if (now.place > now.size - 8) far = here;
+        const quarter = (now.size + 1 - now.middle) / 4;
+        if (now.place < now.middle + quarter) near = here;
+        if (now.place >= now.size - quarter) far = here;
         return near && far ? `${near.back} places at place ${near.place}, ${far.back} at place ${far.place}.` : null;
       },
     },
