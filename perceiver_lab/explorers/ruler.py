@@ -132,6 +132,7 @@ class ContextRuler(Explorer):
             ax.axvspan(self.place + 0.5, size - 0.5, facecolor="#eeeeee", hatch="///", edgecolor="#bbbbbb", lw=0)
             first = max(self.place + 1 - self.num_latents, 0)
             ax.plot([first - 0.5, self.place + 0.5], [-0.06, -0.06], color=COLOURS[1], linewidth=4, clip_on=False)
+            ax.tick_params(axis="x", pad=9)  # below the line under the latents
             ax.set(
                 xlim=(-0.5, size - 0.5), ylim=(0, 1), ylabel="weight",
                 xlabel=f"place; the {self.place + 1 - first} latents underlined, what is still to come hatched",
