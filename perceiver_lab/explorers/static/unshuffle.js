@@ -1,6 +1,6 @@
 // Unshuffler: training time as a slider. Learned positions as a cloud, and the picture that they put together.
 
-const [CLOUD_SIDE, PICTURE_SIDE] = [300, 220];
+const [CLOUD_SIDE, PICTURE_SIDE] = [300, 210];
 const WAYS = [false, true].flatMap((mirrored) => [0, 1, 2, 3].map((turns) => ({ turns, mirrored })));
 
 /** A place on the square, [row, column], after it is mirrored left to right, if so, and turned by quarters to the left. */
@@ -169,9 +169,9 @@ function render({ model, el }) {
   const nodes = [
     ...controls.nodes,
     create("div", { class: "pl-columns" },
-      panel("Learned positions", boards.cloud.node, "Two directions of the table, in the picture's colours."),
+      panel("Learned positions", boards.cloud.node, "The table's two widest directions."),
       panel("As the model is given it", boards.given.node, "Always in the same other order."),
-      panel("Put together from the positions", boards.laid.node, "Every position takes a cell; the sum of ways is smallest."),
+      panel("Put together from them", boards.laid.node, "Each position takes one cell."),
       finds.node),
   ];
   const fill = (text) => {
