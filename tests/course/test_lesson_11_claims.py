@@ -1,5 +1,8 @@
 """Lesson 11: what its text claims of the data and of the shipped weights."""
 
+import json
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -51,3 +54,12 @@ def test_noise_leaves_a_heap_and_the_loss_at_the_variance():
     assert about["metrics"]["hidden_error"] == pytest.approx(1, abs=0.03)
     losses = [one["loss"] for one in about["history"] if "loss" in one]
     assert np.mean(losses[-10:]) == pytest.approx(1, abs=0.03)
+
+
+def test_a_million_pixels_on_a_laptop():
+    """The stored result of benchmarks/hip.py."""
+    found = json.loads((pathlib.Path(__file__).parents[2] / "benchmarks" / "results" / "hip.json").read_text("utf-8"))
+    assert found["inputs"] == 1024 * 1024 and found["gibibytes"] == pytest.approx(4.6, abs=0.06)
+    assert found["seconds"] == pytest.approx(13, abs=0.5)
+    flops = {name: one["flops"] for name, one in found["step"].items()}
+    assert flops["hip_flat_50m"] / flops["hip_256"] == pytest.approx(141, abs=0.5)
