@@ -303,9 +303,9 @@ print("LAB only the distance counts:", bool(apart < 1e-3))
 # half passes as it is. So a head can ask for "the same, ten places back", and equally for "this symbol, wherever".
 #
 # Which positions are right depends on the question. The release's code turns by default; for copying it adds sines
-# instead, and for images a learned table for row, column and colour. Think of the mirror: from place 32 the double
-# lies 1 place back, from place 61 it lies 59 back. No distance is right twice. *Where am I* has to be known, and rotary
-# positions do not say it. We shall try.
+# instead, and for images a learned table for row, column and colour. Think of the mirror: the double of
+# what comes next lies 2 places back from place 32, and 60 places back from place 61. No distance is right twice. *Where
+# am I* has to be known, and rotary positions do not say it. We shall try.
 #
 # ## Train it
 #

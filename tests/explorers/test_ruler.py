@@ -23,10 +23,11 @@ def test_what_is_said_is_what_the_model_says(ruler):
     reply, buffers = ruler.answer({"what": "read", "sequence": 1})
     tokens = SEQUENCES[1]
     assert reply["tokens"] == tokens.tolist() and set(reply["said"]) == {"1", "4"}
-    for place in (3, 9, LENGTH - 2):
-        read = jnp.asarray(np.where(np.arange(LENGTH - 1) <= place, tokens[:-1], 0))[None]
-        for count in (1, 4):
-            chances = jax.nn.softmax(make_model()(read, num_latents=count)[0, -1])
+    places = np.array([3, 9, LENGTH - 2])
+    reads = jnp.asarray(np.where(np.arange(LENGTH - 1) <= places[:, None], tokens[:-1], 0))
+    for count in (1, 4):
+        ask = nnx.jit(lambda model, reads, count=count: jax.nn.softmax(model(reads, num_latents=count)[:, -1]))
+        for place, chances in zip(places, np.asarray(ask(make_model(), reads)), strict=True):
             told = reply["said"][str(count)][place]
             assert told["truth"] == pytest.approx(float(chances[tokens[place + 1]]), abs=1e-4)
             assert [token for token, _ in told["top"]] == np.argsort(-chances, stable=True)[:3].tolist()
