@@ -8,6 +8,7 @@ from perceiver_lab.datasets.augment import evaluation_crop, normalise, random_ar
 from perceiver_lab.datasets.battle import pad_units, turn_battle
 from perceiver_lab.datasets.bytes import decode_ids, encode_text, hide_ids, is_text, pad_ids
 from perceiver_lab.datasets.cells import in_a_row, mean_cells, smooth_cells, white_noise
+from perceiver_lab.datasets.contexts import ContextCounts, preceding
 from perceiver_lab.datasets.dense import sample_cells, spread_cells, turn_and_mirror
 from perceiver_lab.datasets.events import crop_events, events_text, mirrored, text_events
 from perceiver_lab.datasets.flow import mirror_pair, sample_flow, scale_pair
@@ -43,6 +44,7 @@ from perceiver_lab.datasets.transforms import (
 )
 
 __all__ = [
+    "ContextCounts",
     "NeighbourCounts",
     "PrecedingCounts",
     "add_noise",
@@ -85,6 +87,7 @@ __all__ = [
     "permute_pixels",
     "pipeline",
     "pixel_positions",
+    "preceding",
     "randaugment",
     "random_area_crop",
     "random_crop",

@@ -13,9 +13,11 @@ import tensorflow_datasets as tfds
 from perceiver_lab.datasets import canvases, moving_shapes, scenes, shipped
 from perceiver_lab.datasets.battle_builder import Battles
 from perceiver_lab.datasets.captions_builder import Captions
+from perceiver_lab.datasets.chorales_builder import Chorales
 from perceiver_lab.datasets.mirrored_builder import Mirrored
 from perceiver_lab.datasets.one_sense_builder import OneSense
 from perceiver_lab.datasets.photo_windows_builder import PhotoWindows
+from perceiver_lab.datasets.photos_builder import PHOTO_LICENCES, Photos
 from perceiver_lab.datasets.play_tasks_builder import PlayTasks
 from perceiver_lab.datasets.plays_builder import Shakespeare
 from perceiver_lab.datasets.sound_builders import MovingDigits, SpokenDigits
@@ -23,7 +25,6 @@ from perceiver_lab.datasets.sound_builders import MovingDigits, SpokenDigits
 SEED = 20210304  # the day the Perceiver paper appeared; any number would do
 _MNIST = "https://yann.lecun.com/exdb/mnist/"
 _MNIST_LICENCE = "CC BY-SA 3.0 (MNIST, Y. LeCun, C. Cortes, C. Burges)"
-_PHOTO_LICENCES = "; ".join(photo.attribution for photo in shipped.PHOTO_FILES)
 
 
 class _Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -93,7 +94,7 @@ class LargeDigits(_Builder, skip_registration=True):
 
     def _info(self):
         image = tfds.features.Image(shape=(240, 240, 3), encoding_format="jpeg")
-        return self._describe({"image": image}, _MNIST, f"{_MNIST_LICENCE}; {_PHOTO_LICENCES}")
+        return self._describe({"image": image}, _MNIST, f"{_MNIST_LICENCE}; {PHOTO_LICENCES}")
 
     def _split_generators(self, dl_manager):
         return {part: self._generate_examples(part) for part in ("train", "test")}
@@ -128,7 +129,7 @@ class ClutteredDigits(_Builder, skip_registration=True):
             "image": tfds.features.Image(shape=(224, 224, 3), encoding_format="jpeg"),
             "mask": tfds.features.Tensor(shape=(224, 224, 1), dtype=np.uint8, encoding="zlib"),
         }
-        return self._describe(features, _MNIST, f"{_MNIST_LICENCE}; {_PHOTO_LICENCES}")
+        return self._describe(features, _MNIST, f"{_MNIST_LICENCE}; {PHOTO_LICENCES}")
 
     def _split_generators(self, dl_manager):
         return {part: self._generate_examples(part, count) for part, count in self.builder_config.counts.items()}
@@ -181,7 +182,7 @@ class Scenes(_Builder, skip_registration=True):
             "textured": np.bool_,
         }
         homepage = "https://scikit-image.org/docs/stable/api/skimage.data.html"
-        return self._describe(features, homepage, _PHOTO_LICENCES, label=list(scenes.KINDS))
+        return self._describe(features, homepage, PHOTO_LICENCES, label=list(scenes.KINDS))
 
     def _split_generators(self, dl_manager):
         return {part: self._generate_examples(part, count) for part, count in self.builder_config.counts.items()}
@@ -195,33 +196,6 @@ class Scenes(_Builder, skip_registration=True):
                 image, kinds = scenes.shrink(image, kinds)
             record = {"image": image, "kinds": kinds, "count": len(scene.shapes), "textured": scene.textured}
             yield index, {**record, "label": scene.shapes[0].kind}
-
-
-class Photos(_Builder, skip_registration=True):
-    """Nine photos and textures of 300 to 640 pixels a side, for fitting pictures and for texture."""
-
-    def _info(self):
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description=self.__doc__,
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Tensor(shape=(None, None, 3), dtype=np.uint8, encoding="bytes"),
-                    "name": tfds.features.Text(),
-                    "attribution": tfds.features.Text(),
-                }
-            ),
-            homepage="https://scikit-image.org/docs/stable/api/skimage.data.html",
-            license=_PHOTO_LICENCES,
-            disable_shuffling=True,
-        )
-
-    def _split_generators(self, dl_manager):
-        return {"train": self._generate_examples()}
-
-    def _generate_examples(self):
-        for index, (photo, pixels) in enumerate(zip(shipped.PHOTO_FILES, shipped.photos(), strict=True)):
-            yield index, {"image": pixels, "name": photo.name, "attribution": photo.attribution}
 
 
 class MovingShapes(_Builder, skip_registration=True):
@@ -245,7 +219,7 @@ class MovingShapes(_Builder, skip_registration=True):
             description=self.__doc__,
             features=tfds.features.FeaturesDict(features),
             homepage="https://scikit-image.org/docs/stable/api/skimage.data.html",
-            license=_PHOTO_LICENCES,
+            license=PHOTO_LICENCES,
             supervised_keys=("frames", "flow"),
             disable_shuffling=True,
         )
@@ -278,6 +252,7 @@ BUILDERS = {
     "one_sense": OneSense,
     "mirrored": Mirrored,
     "photo_windows": PhotoWindows,
+    "chorales": Chorales,
 }
 
 

@@ -39,6 +39,7 @@ CONTENT_SHA256 = {
     "shakespeare/events": "1edecf7dba612556ce09dc6a49c9dbede7bc0e69016b6a280891ba60bd25e5ad",
     "mirrored": "20006c1eb669340205e450505875ccd53301bcd9b61aea345c8d8999d412aa93",
     "photo_windows": "0041df73d8c492289ed198f5c96423b18bc51240e923a68da03235956bdc41f2",
+    "chorales": "4bc2a7fdfcd64ece01824e2b57a2ca52a9c575c4630b8556e17d0245fe4e4987",
 }
 
 

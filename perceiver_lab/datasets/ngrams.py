@@ -1,8 +1,6 @@
 """What counting says about a hidden byte, the next byte and a speaker: the baselines of the models that read bytes.
 
-Everything is counted on the training text and interpolated without anything to tune (Witten and Bell, 1991): where a
-context was seen N times, before T different bytes, its own frequencies weigh N / (N + T) and the shorter context T /
-(N + T).
+Everything is counted on the training text and interpolated without anything to tune, as `contexts` describes.
 """
 
 from collections.abc import Sequence
@@ -11,8 +9,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from perceiver_lab.datasets.bytes import FIRST_BYTE, VOCABULARY, encode_text, is_text
+from perceiver_lab.datasets.contexts import ContextCounts, preceding
 
-_BASE = 2**9  # above the vocabulary; five ids take 45 bits, seven 63
+_BASE = 2**9  # above the vocabulary; five ids take 45 bits
+BYTES = VOCABULARY - FIRST_BYTE
 
 
 class NeighbourCounts:
@@ -105,16 +105,16 @@ class PrecedingCounts:
 
         Args:
           texts: runs of text; a context does not reach from one into another.
-          reach: bytes before, at most 6: seven ids are what a whole number of 64 bits holds.
+          reach: bytes before, at most 6.
 
         Raises:
           ValueError: no text, or another reach.
         """
         if not sum(map(len, texts)) or reach not in range(7):
             raise ValueError(f"Counting wants some text and a reach of 0 to 6, got {len(texts)} texts, reach={reach}.")
-        self.reach = reach
-        runs = [encode_text(text).astype(np.int64) for text in texts]
-        self._tables = {(left, 0): _count(runs, left, 0) for left in range(reach + 1)}
+        runs = [np.frombuffer(text, np.uint8).astype(np.int64) for text in texts]
+        contexts = np.concatenate([preceding(run, reach) for run in runs])
+        self.reach, self._counts = reach, ContextCounts(np.concatenate(runs), contexts, num_symbols=BYTES)
 
     def bits(self, ids: Int[np.ndarray, " m"], *, left: int) -> Float[np.ndarray, " m"]:
         """-log2 of the probability of every byte of a text, told those before it: (M,).
@@ -130,13 +130,8 @@ class PrecedingCounts:
             raise ValueError(f"ids must be those of the bytes of one text (M,), without special ids; got {ids.shape}.")
         if not 0 <= left <= self.reach:
             raise ValueError(f"left={left} must be from 0 to the reach of these counts, {self.reach}.")
-        probabilities, places = np.empty(len(ids)), np.arange(len(ids))
-        for known in range(left + 1):  # the first bytes have fewer before them
-            here = places[known:] if known == left else places[known : known + 1]
-            contexts = [(length, 0) for length in range(known + 1)]
-            rows = np.zeros(len(here), np.int64)
-            probabilities[here] = _interpolated(self._tables, contexts, ids.astype(np.int64)[None], rows, here)
-        return -np.log2(probabilities)
+        symbols = ids.astype(np.int64) - FIRST_BYTE
+        return self._counts.bits(symbols, preceding(symbols, left), known=left)
 
 
 def speaker_guesses(
@@ -181,7 +176,7 @@ def _grams(ids, size):
 
 def _interpolated(tables, contexts, ids, rows, places):
     """The probability of the ids at some places, from the shortest context to the longest."""
-    chance = np.full(len(rows), 1 / (VOCABULARY - FIRST_BYTE))
+    chance = np.full(len(rows), 1 / BYTES)
     for left, right in contexts:
         context, key = _keys(ids, rows, places, left, right)
         counts, totals = tables[left, right]

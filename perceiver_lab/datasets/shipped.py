@@ -1,14 +1,15 @@
 """The real data that is already on the machine, each file checked against its sha256 before it is used.
 
-Digits of MNIST and other small files ship in `data/` (origins and licences: data/README.md). The 8 x 8 digits and the
-photos lie inside the wheels of scikit-learn and scikit-image, which are read as files: importing either costs a
-second, and only bytes are needed.
+Digits of MNIST and other small files ship in `data/` (origins and licences: data/README.md). The 8 x 8 digits, the
+photos and the chorales lie inside the wheels of scikit-learn, scikit-image and music21, which are read as files:
+importing one costs a second, and only bytes are needed.
 """
 
 import gzip
 import hashlib
 import importlib.util
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -182,6 +183,35 @@ def read_packaged(package: str, path: str, sha256: str) -> bytes:
     return _read_checked(_package_file(package, path), sha256, f"Reinstall {_PROJECTS[package]}")
 
 
+def read_packaged_folder(package: str, folder: str, pattern: str, sha256: str) -> dict[str, bytes]:
+    """The files of a folder inside an installed package such as music21, by name, in the order of their names.
+
+    Args:
+      package: as it is imported; it is not imported here.
+      folder, pattern: which files.
+      sha256: of names and contents, see `folder_sha256`.
+
+    Raises:
+      FileNotFoundError: the package is not installed.
+      ValueError: other files.
+    """
+    paths = sorted(_package_file(package, folder).glob(pattern), key=lambda path: path.name)
+    files = {path.name: path.read_bytes() for path in paths}
+    found = folder_sha256(files)
+    if found != sha256:
+        raise ValueError(
+            f"The {len(files)} files {pattern} inside {_PROJECTS[package]} are not those that the lab was made with: "
+            f"their sha256 is {found[:16]}..., expected {sha256[:16]}... Install the version in requirements.lock."
+        )
+    return files
+
+
+def folder_sha256(files: Mapping[str, bytes]) -> str:
+    """One sha256 of many files: over the sums of their contents, each with its name, in the order given."""
+    sums = (f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items())
+    return hashlib.sha256("".join(sums).encode()).hexdigest()
+
+
 def decode_image(content: bytes, mode: str) -> np.ndarray:
     """The pixels of an image file in one of Pillow's modes, uint8."""
     from PIL import Image
@@ -190,7 +220,7 @@ def decode_image(content: bytes, mode: str) -> np.ndarray:
         return np.asarray(image.convert(mode))
 
 
-_PROJECTS = {"sklearn": "scikit-learn", "skimage": "scikit-image"}
+_PROJECTS = {"sklearn": "scikit-learn", "skimage": "scikit-image", "music21": "music21"}
 
 
 def _package_file(package, path):
