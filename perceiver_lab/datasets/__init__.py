@@ -14,6 +14,7 @@ from perceiver_lab.datasets.events import crop_events, events_text, mirrored, te
 from perceiver_lab.datasets.flow import mirror_pair, sample_flow, scale_pair
 from perceiver_lab.datasets.flow_files import flying_chairs, read_flo, sintel, write_flo
 from perceiver_lab.datasets.loading import arrays, content_sha256, data_hash, load, names
+from perceiver_lab.datasets.maestro import maestro
 from perceiver_lab.datasets.masking import first_window, mask_spans, mask_words, random_window
 from perceiver_lab.datasets.mixing import draw_mix, mix_pairs
 from perceiver_lab.datasets.motorcycle import motorcycle
@@ -72,6 +73,7 @@ __all__ = [
     "is_text",
     "jitter_positions",
     "load",
+    "maestro",
     "mask_spans",
     "mask_words",
     "mean_cells",

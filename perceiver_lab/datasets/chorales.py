@@ -158,9 +158,13 @@ def chorale_events(length: int | None = None) -> Transform:
 def change_key(record: Record, rng: np.random.Generator) -> Record:
     """A transform for training: the "grid" moved by -5 to 6 semitones, as far as it stays within MIDI 36..81."""
     grid = np.asarray(record["grid"])
-    pitches = grid[grid > 0] % ONSET
-    allowed = [step for step in SHIFTS if LOWEST <= pitches.min() + step and pitches.max() + step <= HIGHEST]
-    return {**record, "grid": transpose(grid, int(rng.choice(allowed)))}
+    return {**record, "grid": transpose(grid, int(rng.choice(keys(grid))))}
+
+
+def keys(grid: UInt8[np.ndarray, "t 4"]) -> list[int]:
+    """By how many semitones, -5 to 6, a piece can be moved so that all its tones have tokens."""
+    pitches = grid[grid > 0].astype(int) % ONSET
+    return [step for step in SHIFTS if LOWEST <= pitches.min() + step and pitches.max() + step <= HIGHEST]
 
 
 def transpose(grid: UInt8[np.ndarray, "t 4"], semitones: int) -> UInt8[np.ndarray, "t 4"]:

@@ -5,6 +5,7 @@ from perceiver_lab.figures.diagrams import cross_attention_shapes, perceiver_dia
 from perceiver_lab.figures.flow import flow_grid, flow_to_rgb, wheel_rgb
 from perceiver_lab.figures.hierarchy import hip_diagram, laid_out_grid, position_clouds
 from perceiver_lab.figures.images import attention_on_image, image_grid, map_grid, overlay, to_rgb
+from perceiver_lab.figures.music import note_name, piano_roll, synthesise
 from perceiver_lab.figures.players import Players
 from perceiver_lab.figures.results import accuracy_bars, confusion, loss_curve, wilson_interval
 from perceiver_lab.figures.senses import (
@@ -63,11 +64,13 @@ __all__ = [
     "map_grid",
     "masked_bytes_diagram",
     "mirror_share",
+    "note_name",
     "overlay",
     "perceiver_ar_diagram",
     "perceiver_diagram",
     "perceiver_io_diagram",
     "position_clouds",
+    "piano_roll",
     "query_points",
     "senses_diagram",
     "series",
@@ -76,6 +79,7 @@ __all__ = [
     "sound_pictures",
     "spectrum",
     "style",
+    "synthesise",
     "text_cells",
     "to_rgb",
     "videos_and_sounds",

@@ -62,6 +62,7 @@ def generate(
     positions: Int[np.ndarray, "m p"] | None = None,
     refill_to: int | None = None,
     rolling: bool = False,
+    num_channels: int = 1,
     seed: int = 0,
 ) -> Generation:
     """Continue prompts. Compiled once for a model and a batch size, whatever the lengths, settings' values and seed.
@@ -80,6 +81,8 @@ def generate(
         1, 2, 3, ...
       refill_to: R, latents of a full pass; by default half of the model's, and the number of them for no cache at all.
       rolling: make a full pass for the prompt only. Not exact, see above.
+      num_channels: how many, where channels take turns and each has values of its own in the vocabulary: the colours of
+        a picture in the release, the voices of a chorale. Only values of the channel whose turn it is are sampled.
       seed: of the draws.
 
     Raises:
@@ -87,7 +90,7 @@ def generate(
     """
     run = _prepared(
         model, prompts, num_tokens, temperature, top_k, top_p, min_p, stop_tokens, forbidden_tokens, positions,
-        refill_to, rolling, seed,
+        refill_to, rolling, num_channels, seed,
     )  # fmt: skip
     state = _to_the_end(*run.fixed, run.state, run.given, num_tokens)
     starts = np.asarray(run.state.lengths)
@@ -111,6 +114,7 @@ def stream(
     positions: Int[np.ndarray, "m p"] | None = None,
     refill_to: int | None = None,
     rolling: bool = False,
+    num_channels: int = 1,
     seed: int = 0,
 ) -> Iterator[Int[np.ndarray, " b"]]:
     """The tokens of `generate` as they come: one (B,) per step, 0 where a row has ended, until all have.
@@ -119,7 +123,7 @@ def stream(
     """
     run = _prepared(
         model, prompts, num_tokens, temperature, top_k, top_p, min_p, stop_tokens, forbidden_tokens, positions,
-        refill_to, rolling, seed,
+        refill_to, rolling, num_channels, seed,
     )  # fmt: skip
 
     def tokens():
@@ -141,11 +145,11 @@ class _Run(NamedTuple):
 
 def _prepared(
     model, prompts, num_tokens, temperature, top_k, top_p, min_p, stop_tokens, forbidden_tokens, positions, refill_to,
-    rolling, seed,
+    rolling, num_channels, seed,
 ):  # fmt: skip
     check_sampling(temperature, top_k, top_p, min_p)
     plan = make_plan(model, refill_to, rolling)
-    prepared = prepare(model, prompts, num_tokens, stop_tokens, forbidden_tokens, positions)
+    prepared = prepare(model, prompts, num_tokens, stop_tokens, forbidden_tokens, positions, num_channels)
     batch = len(prepared.lengths)
     key = jax.random.key(seed)
     given = {
@@ -188,7 +192,8 @@ def _advance(model, plan, state, given):
     """One token more for every row that has not ended: (state, tokens)."""
     logits, cache = _predict(model, plan, state, given["positions"])
     keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(given["keys"], state.step)
-    logits = keep(logits, given["allowed"][None])
+    allowed = given["allowed"]
+    logits = keep(logits, allowed[(state.lengths - 1) % len(allowed)])
     drawn = jax.vmap(lambda key, row: sample(key, row, **given["settings"]))(keys, logits)
     token = jnp.where(state.done, PAD, drawn)
     rows = jnp.arange(len(token))

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from perceiver_lab.models import PerceiverAR
-from perceiver_lab.ops.sequences import PAD, SOS
+from perceiver_lab.ops.sampling import channel_tokens
+from perceiver_lab.ops.sequences import NUM_SPECIAL_TOKENS, PAD, SOS
 
 
 class Plan(NamedTuple):
@@ -28,14 +29,14 @@ class Prepared(NamedTuple):
     Attributes:
       events: start token, prompt, padding.
       lengths: of each row, the start token counted.
-      allowed: True for tokens that may be sampled.
+      allowed: True for tokens that may be sampled, channel by channel.
       stops: True for tokens that end a row.
       positions: of every place of the context, per axis.
     """
 
     events: Int[np.ndarray, "b m"]
     lengths: Int[np.ndarray, " b"]
-    allowed: Bool[np.ndarray, " v"]
+    allowed: Bool[np.ndarray, "c v"]
     stops: Bool[np.ndarray, " v"]
     positions: Int[np.ndarray, "k p"]
 
@@ -63,12 +64,13 @@ def prepare(
     stop_tokens: Sequence[int],
     forbidden_tokens: Sequence[int],
     positions: Int[np.ndarray, "k p"] | None,
+    num_channels: int,
 ) -> Prepared:
     """See `generate`.
 
     Raises:
-      ValueError: no prompts, prompts that are no token numbers or too long; tokens outside of the vocabulary; positions
-        of another shape, or none where there are several axes.
+      ValueError: no prompts, prompts that are no token numbers or too long; tokens outside of the vocabulary; channels
+        that do not share it evenly; positions of another shape, or none where there are several axes.
     """
     context, vocabulary = model.config.max_context, model.input_adapter.vocabulary
     rows = [_row(prompt, number, vocabulary) for number, prompt in enumerate(prompts)]
@@ -89,8 +91,10 @@ def prepare(
     for number, row in enumerate(rows):
         events[number, 1 : 1 + len(row)] = row
     stops = _marked(stop_tokens, "stop_tokens", vocabulary)
-    allowed = ~_marked([PAD, SOS, *forbidden_tokens], "forbidden_tokens", vocabulary)
-    if not allowed.any():
+    allowed = _of_channels(num_channels, vocabulary) & ~_marked(
+        [PAD, SOS, *forbidden_tokens], "forbidden_tokens", vocabulary
+    )
+    if not allowed.any(axis=1).all():
         raise ValueError("forbidden_tokens leaves no token that could be sampled.")
     lengths = np.array([len(row) + 1 for row in rows], np.int32)
     return Prepared(events, lengths, allowed, stops, _positions(model, positions))
@@ -110,6 +114,18 @@ def _row(prompt, number, vocabulary):
             f"padding ({PAD}) and without the start token ({SOS}), which is put first by itself."
         )
     return row
+
+
+def _of_channels(num_channels, vocabulary):
+    """True where a token may stand in a channel: (channels, vocabulary)."""
+    num_values, rest = divmod(vocabulary - NUM_SPECIAL_TOKENS, max(num_channels, 1))
+    if num_channels < 1 or rest:
+        raise ValueError(
+            f"num_channels={num_channels} does not divide the {vocabulary - NUM_SPECIAL_TOKENS} tokens that are not "
+            "special: each channel has as many values of its own."
+        )
+    sizes = {"num_channels": num_channels, "num_values": num_values}
+    return np.stack([np.asarray(channel_tokens(channel, **sizes)) for channel in range(num_channels)])
 
 
 def _marked(tokens, name, vocabulary):

@@ -22,6 +22,7 @@ def attention_weights(
     *,
     mask: Bool[Array, "b n m"] | None = None,
     scale: float | None = None,
+    bias: Float[Array, "b h n m"] | None = None,
 ) -> Float[Array, "b h n m"]:
     """softmax(q k^T * scale) over the keys, in float32 (2107.14795, appendix E; the softmax of 1706.03762, eq. 1).
 
@@ -30,12 +31,14 @@ def attention_weights(
       k: keys.
       mask: True where query n may attend to key m.
       scale: factor on the scores; by default 1 / sqrt(d).
+      bias: added to the scaled scores, such as what relative positions say; by default nothing.
 
     Returns:
       Weights in float32. A row sums to one, or to zero if its query may attend to nothing.
     """
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     scores = jnp.einsum("bnhd,bmhd->bhnm", q * scale, k, preferred_element_type=jnp.float32)
+    scores = scores if bias is None else scores + bias
     if mask is None:
         return jax.nn.softmax(scores, axis=-1)
     allowed = mask[:, None]

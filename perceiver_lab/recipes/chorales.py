@@ -11,16 +11,24 @@
 In training a piece is moved to a key drawn at random; the test is in the keys that Bach chose. The paper's music is
 piano performances, MAESTRO, of which nothing ships here.
 
+Two older models read the same music at about the same cost of a training step: `chorales_music_transformer` and
+`chorales_transformer_xl`, which answer at all places of a shorter context.
+
     perceiver-lab train chorales_ar --mode full
 """
 
+from typing import NamedTuple
+
 from flax import nnx
+from jaxtyping import Array, Float, Int
 
 from perceiver_lab.adapters import TokenInput
 from perceiver_lab.datasets import chorales, crop_events
 from perceiver_lab.models import PerceiverAR, PerceiverARConfig
+from perceiver_lab.models.baselines import RelativeConfig, RelativeTransformer
 from perceiver_lab.recipes.base import Budget, Data, Recipe
 from perceiver_lab.recipes.chorales_measure import READS, measure_chorales, predict
+from perceiver_lab.recipes.copying import LastPlaces
 from perceiver_lab.training import OptimizerConfig, next_token_loss
 
 CONTEXT, LATENTS = 768, 128
@@ -33,27 +41,53 @@ def build(recipe: Recipe, rngs: nnx.Rngs) -> PerceiverAR:
     )
 
 
-DATA = Data(
-    name="chorales",
-    train_transforms=(chorales.change_key, chorales.chorale_events(), crop_events(context=CONTEXT, fewest=LATENTS)),
-    test_transforms=(chorales.chorale_events(chorales.LONGEST),),
-)
+def build_relative(recipe: Recipe, rngs: nnx.Rngs) -> "EveryPlace":
+    """The same tokens, without positions: the layers know distances."""
+    inputs = TokenInput(chorales.TOKENS, recipe.model.channels, rngs=rngs)
+    return EveryPlace(RelativeTransformer(recipe.model, input_adapter=inputs, rngs=rngs), recipe.model.max_context)
 
-RECIPES = (
-    Recipe(
-        name="chorales_ar",
-        summary="128 latents read twelve bars of a chorale and say which note comes next",
+
+class Places(NamedTuple):
+    """What `evaluate_tokens` asks about a model: it speaks at each of `num_latents` places, and takes no positions."""
+
+    num_latents: int
+    max_context: int
+    position_source: str = "distances"
+
+
+class EveryPlace(LastPlaces):
+    """A Transformer that is trained and measured as a Perceiver AR with a latent at every place of its context."""
+
+    def __init__(self, transformer: nnx.Module, max_context: int):
+        """`transformer`: tokens (B, M) -> logits (B, M, V)."""
+        super().__init__(transformer, max_context)
+        self.config = Places(max_context, max_context)
+
+    def __call__(
+        self,
+        tokens: Int[Array, "b m"],
+        *,
+        positions: None = None,
+        train: bool = False,
+        rngs: nnx.Rngs | None = None,
+    ) -> Float[Array, "b n v"]:
+        """Tokens, padded with 0 on the right -> logits for the token after each, the last one at the end."""
+        return super().__call__(tokens, train=train, rngs=rngs)
+
+
+def recipe(name, summary, *, build, model, context, fewest):
+    """The same pieces, loss, optimiser and number of steps for all."""
+    crop = crop_events(context=context, fewest=fewest)
+    return Recipe(
+        name=name,
+        summary=summary,
         build=build,
-        model=PerceiverARConfig(
-            num_latents=LATENTS,
-            latent_channels=96,
-            max_context=CONTEXT,
-            num_self_attends=3,
-            num_cross_heads=4,
-            num_self_heads=4,
-            dropout_rate=0.1,
+        model=model,
+        data=Data(
+            name="chorales",
+            train_transforms=(chorales.change_key, chorales.chorale_events(), crop),
+            test_transforms=(chorales.chorale_events(chorales.LONGEST),),
         ),
-        data=DATA,
         optimizer=OptimizerConfig(learning_rate=2e-3, warmup_steps=100, schedule="warmup_cosine"),
         budgets={
             "ci": Budget(steps=2, batch_size=4, train_part="[:8]", test_part="[:1]", test_batch_size=1),
@@ -66,5 +100,44 @@ RECIPES = (
         reads=READS,
         measure=measure_chorales,
         headline="bits_per_token",
+    )
+
+
+RECIPES = (
+    recipe(
+        "chorales_ar",
+        "128 latents read twelve bars of a chorale and say which note comes next",
+        build=build,
+        model=PerceiverARConfig(
+            num_latents=LATENTS,
+            latent_channels=96,
+            max_context=CONTEXT,
+            num_self_attends=3,
+            num_cross_heads=4,
+            num_self_heads=4,
+            dropout_rate=0.1,
+        ),
+        context=CONTEXT,
+        fewest=LATENTS,
+    ),
+    recipe(
+        "chorales_music_transformer",
+        "a Music Transformer of as many FLOPs reads four bars",
+        build=build_relative,
+        model=RelativeConfig(
+            kind="music_transformer", channels=96, max_context=256, segment=256, num_layers=3, dropout_rate=0.1
+        ),
+        context=256,
+        fewest=128,
+    ),
+    recipe(
+        "chorales_transformer_xl",
+        "a Transformer-XL of as many FLOPs reads four bars in segments of one, with a memory of two",
+        build=build_relative,
+        model=RelativeConfig(
+            kind="transformer_xl", channels=96, max_context=256, segment=64, memory=128, num_layers=3, dropout_rate=0.1
+        ),
+        context=256,
+        fewest=128,
     ),
 )

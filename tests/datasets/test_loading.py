@@ -18,6 +18,7 @@ SMALL = (
     "play_tasks",
     "mirrored",
     "photo_windows",
+    "chorales",
 )
 CANVASES = (
     "large_digits",

@@ -49,6 +49,20 @@ def test_half_of_the_latents_is_the_default():
     assert rows(found) == rows(generate(MODEL, PROMPTS, num_tokens=6, temperature=0, refill_to=2))
 
 
+def test_channels_take_turns():
+    """Two channels with four values each; the model itself would say anything."""
+    found = generate(
+        MODEL, [[], [5, 8, 6]], num_tokens=6, temperature=5.0, num_channels=2, forbidden_tokens=[EOS], stop_tokens=[]
+    )
+    places = np.arange(6) + np.array([[0], [3]])
+    np.testing.assert_array_equal((found.tokens - 3) // 4, places % 2)
+    for number in (0, 3):
+        with pytest.raises(
+            ValueError, match=f"num_channels={number} does not divide the 8 tokens that are not special"
+        ):
+            generate(MODEL, [[]], num_tokens=2, num_channels=number)
+
+
 def test_pictures_are_sampled_with_their_positions():
     model = make(axes=2)
     positions = np.stack([np.arange(CONTEXT) // 3 + 1, np.arange(CONTEXT) % 3 + 1], axis=-1)
