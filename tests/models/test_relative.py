@@ -80,7 +80,8 @@ def test_a_block_is_the_plain_formula(kind):
             weights = np.exp(np.array(scores) / 2)
             context[query - 3, head] = weights / weights.sum() @ v[: query + 1, head]
     expected = block.add(x, attention.output(jnp.asarray(context.reshape(1, 4, 8), jnp.float32)))
-    np.testing.assert_allclose(block(x, memory=memory), expected, rtol=1e-4, atol=1e-5)
+    found = nnx.jit(lambda block, x, memory: block(x, memory=memory))(block, x, memory)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_segments_with_a_long_memory_are_one_long_pass():

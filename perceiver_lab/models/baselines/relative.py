@@ -201,7 +201,7 @@ class RelativeTransformer(nnx.Module):
         *,
         train: bool = False,
         rngs: nnx.Rngs | None = None,
-    ) -> tuple[Float[Array, "b n v"], list[Float[Array, "b k c"]]]:
+    ) -> tuple[Float[Array, "b n v"], list[Float[Array, "b j c"]]]:
         """One segment: logits, and the last `memory` elements that each layer was given (1901.02860, section 3.2).
 
         Args:
