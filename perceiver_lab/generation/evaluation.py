@@ -12,7 +12,6 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Float, Int
 
-from perceiver_lab.models import PerceiverAR
 from perceiver_lab.ops import latent_targets
 from perceiver_lab.ops.sequences import PAD
 
@@ -92,7 +91,7 @@ class TokenLosses:
 
 
 def evaluate_tokens(
-    model: PerceiverAR,
+    model: nnx.Module,
     documents: Sequence[Int[np.ndarray, "_"]],
     *,
     stride: int,
@@ -102,7 +101,8 @@ def evaluate_tokens(
     """The loss of every token of documents of any length, without smoothing or z-loss.
 
     Args:
-      model: any Perceiver AR.
+      model: any Perceiver AR, or a module that is called like one and whose `config` has `num_latents`, `max_context`
+        and `position_source`.
       documents: events of each, the start token first, no padding; at least two events.
       stride: targets that one window scores, see `strided_windows`; at most as many as the model has latents.
       batch_size: windows at once.

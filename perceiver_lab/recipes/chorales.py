@@ -122,22 +122,22 @@ RECIPES = (
     ),
     recipe(
         "chorales_music_transformer",
-        "a Music Transformer of as many FLOPs reads four bars",
+        "a Music Transformer of as many FLOPs reads three bars",
         build=build_relative,
         model=RelativeConfig(
-            kind="music_transformer", channels=96, max_context=256, segment=256, num_layers=3, dropout_rate=0.1
+            kind="music_transformer", channels=96, max_context=192, segment=192, num_layers=3, dropout_rate=0.1
         ),
-        context=256,
+        context=192,
         fewest=128,
     ),
     recipe(
         "chorales_transformer_xl",
-        "a Transformer-XL of as many FLOPs reads four bars in segments of one, with a memory of two",
+        "a Transformer-XL of as many FLOPs reads three bars, in two segments",
         build=build_relative,
         model=RelativeConfig(
-            kind="transformer_xl", channels=96, max_context=256, segment=64, memory=128, num_layers=3, dropout_rate=0.1
+            kind="transformer_xl", channels=96, max_context=192, segment=96, memory=96, num_layers=3, dropout_rate=0.1
         ),
-        context=256,
+        context=192,
         fewest=128,
     ),
 )

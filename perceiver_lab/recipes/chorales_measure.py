@@ -72,7 +72,7 @@ def measure_chorales(model: nnx.Module, batches: Iterable[Mapping], stride: int 
 def training_flops(recipe: Recipe) -> float:
     """What the forward pass of one example of training costs, of the whole context."""
     model = nnx.eval_shape(lambda: recipe.make_model(nnx.Rngs(0)))
-    return cost(model, jax.ShapeDtypeStruct((1, recipe.model.max_context), jnp.int32)).flops
+    return float(cost(model, jax.ShapeDtypeStruct((1, recipe.model.max_context), jnp.int32)).flops)
 
 
 def count_baselines() -> dict[str, float]:
