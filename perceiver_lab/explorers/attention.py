@@ -40,6 +40,7 @@ class AttentionExplorer(Explorer):
         *,
         class_names: Sequence[str] | None = None,
         labels: Sequence[int] | Num[np.ndarray, " b"] | None = None,
+        turn: Sequence[str] = (),
         **state,
     ):
         """Look at the first example.
@@ -49,10 +50,11 @@ class AttentionExplorer(Explorer):
           provider: maps and predictions; see `Provider`.
           class_names: by default the numbers.
           labels: the right class of each example.
+          turn: two class names: with them come things to find out, the first how to turn the one into the other.
           **state: first values of the traits, such as `latent=3`.
 
         Raises:
-          ValueError: images, labels or names that do not fit the maps or the predictions.
+          ValueError: images, labels or names that do not fit the maps or the predictions, or each other.
         """
         self._images, self._provider = np.asarray(images), provider
         if self._images.ndim != 4 or not self._images.size:
@@ -65,9 +67,9 @@ class AttentionExplorer(Explorer):
         probabilities = provider.predict(state.get("example", 0), np.ones(self._num_latents, bool))
         names = [str(n) for n in (range(len(probabilities)) if class_names is None else class_names)]
         labels = [] if labels is None else [int(label) for label in labels]
-        self._check(names, labels, len(probabilities))
+        self._check(names, labels, turn, len(probabilities))
         state.setdefault("pixel", [self._grid[0] // 2, self._grid[1] // 2])
-        super().__init__(facts=self._facts(provider, names, labels), **state)
+        super().__init__(facts=self._facts(provider, names, labels, turn), **state)
         self.answer_first(self._first_asks())
 
     @classmethod
@@ -99,7 +101,7 @@ class AttentionExplorer(Explorer):
                 inputs = np.stack([to_float({"image": image})["image"] for image in images])
         return cls(images, ModelProvider(model, inputs, positions), **options)
 
-    def _check(self, names, labels, num_classes):
+    def _check(self, names, labels, turn, num_classes):
         if len(names) != num_classes:
             raise ValueError(f"There are {len(names)} class_names, but the model predicts {num_classes} classes.")
         if labels and (len(labels) != len(self._images) or not all(0 <= label < num_classes for label in labels)):
@@ -107,8 +109,10 @@ class AttentionExplorer(Explorer):
                 f"labels must be one class from 0 to {num_classes - 1} for each of the {len(self._images)} images; "
                 f"got {len(labels)}: {labels[:8]}."
             )
+        if len(turn) not in (0, 2) or any(name not in names for name in turn):
+            raise ValueError(f"turn={tuple(turn)} must name two of the classes {', '.join(names)}, or none.")
 
-    def _facts(self, provider, names, labels):
+    def _facts(self, provider, names, labels, turn):
         return {
             "shape": list(self._images.shape[1:3]),
             "grid": list(self._grid),
@@ -118,7 +122,8 @@ class AttentionExplorer(Explorer):
             "class_names": names,
             "labels": labels,
             "whole": self._num_latents * self._grid[0] * self._grid[1] <= WHOLE_LAYER,
-            "single_off": False,
+            "most_off": 0,
+            "turn": [names.index(name) for name in turn],
             "colours": colour_table(),
         }
 
@@ -204,7 +209,7 @@ class AttentionExplorer(Explorer):
         return made
 
     def export(self, **reduction) -> tuple[dict[str, Any], list[tuple[dict[str, Any], Answer]]]:
-        """State and answers of a saved page: a reduced set of maps, and the effect of each latent off alone.
+        """State and answers of a saved page: a reduced set of maps, and the effect of one latent off, or of two.
 
         Args:
           **reduction: `examples`, `layers`, `latents`, `side`; see `attention_export.reduce`.

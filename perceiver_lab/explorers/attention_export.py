@@ -1,11 +1,14 @@
 """The reduced attention explorer of a saved page."""
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from perceiver_lab.explorers.base import Answer, quantise
+
+MAX_IN_PAIRS = 16  # so many latents are switched off two at a time as well: 137 predictions for each example
 
 if TYPE_CHECKING:
     from perceiver_lab.explorers.attention import AttentionExplorer
@@ -42,8 +45,9 @@ def reduce(
     ids = sorted(int(i) for i in np.argsort(-peaks, kind="stable")[:latents])
     factor = _factor(facts["grid"], side)
     grid = [size // factor for size in facts["grid"]]
-    facts.update(grid=grid, examples=examples, layers=layers, latent_ids=ids, whole=True, single_off=True)
-    off = [i for i in explorer.off if i in ids][:1]
+    most = 2 if len(ids) <= MAX_IN_PAIRS else 1
+    facts.update(grid=grid, examples=examples, layers=layers, latent_ids=ids, whole=True, most_off=most)
+    off = [i for i in explorer.off if i in ids][:most]
     state.update(
         facts=facts,
         example=first,
@@ -85,7 +89,7 @@ def _factor(grid, side):
 def _answers(explorer, facts, factor):
     answers = []
     for example in facts["examples"]:
-        for ask in ({"what": "picture"}, *({"what": "predict", "off": off} for off in _single(facts["latent_ids"]))):
+        for ask in ({"what": "picture"}, *({"what": "predict", "off": off} for off in _few(facts))):
             ask = {**ask, "example": example}
             answers.append((ask, explorer.answer(ask)))
         for layer in facts["layers"]:
@@ -93,8 +97,11 @@ def _answers(explorer, facts, factor):
     return answers
 
 
-def _single(ids):
-    return [[], *([i] for i in ids)]
+def _few(facts):
+    """All sets of latents of at most `most_off`, each in order, as the front end writes them."""
+    return [
+        list(off) for size in range(facts["most_off"] + 1) for off in itertools.combinations(facts["latent_ids"], size)
+    ]
 
 
 def _sheets(explorer, facts, factor, example, layer):

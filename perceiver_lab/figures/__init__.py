@@ -2,6 +2,7 @@
 
 from perceiver_lab.figures.asking import labels_to_rgb, perceiver_io_diagram, query_points
 from perceiver_lab.figures.diagrams import cross_attention_shapes, perceiver_diagram
+from perceiver_lab.figures.explaining import explanations, ways_to_look
 from perceiver_lab.figures.flow import flow_grid, flow_to_rgb, wheel_rgb
 from perceiver_lab.figures.hierarchy import hip_diagram, laid_out_grid, position_clouds
 from perceiver_lab.figures.images import attention_on_image, image_grid, map_grid, overlay, to_rgb
@@ -49,6 +50,7 @@ __all__ = [
     "copy_frame",
     "copy_maps",
     "cross_attention_shapes",
+    "explanations",
     "figure",
     "flow_grid",
     "flow_to_rgb",
@@ -83,6 +85,7 @@ __all__ = [
     "text_cells",
     "to_rgb",
     "videos_and_sounds",
+    "ways_to_look",
     "wheel_rgb",
     "who_sees_whom",
     "wilson_interval",

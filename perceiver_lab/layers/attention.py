@@ -99,9 +99,8 @@ class Attention(nnx.Module):
 
 
 def attend_recorded(q, k, v, *, mask=None):
-    """`ops.attend` by its definition, handing the weights to the recorder on the way."""
-    weights = attention_weights(q, k, mask=mask)
-    record(weights)
+    """`ops.attend` by its definition, with the weights as the recorder hands them back."""
+    weights = record(attention_weights(q, k, mask=mask))
     return jnp.einsum("bhnm,bmhe->bnhe", weights, v)
 
 

@@ -97,6 +97,8 @@ def test_state_that_does_not_exist(attention, trait, value):
         ({"class_names": ["a"]}, "1 class_names, but the model predicts 3"),
         ({"labels": [0]}, "for each of the 2 images"),
         ({"labels": [0, 3]}, "from 0 to 2"),
+        ({"turn": ("0", "9")}, r"turn=\('0', '9'\) must name two of the classes 0, 1, 2"),
+        ({"turn": ("0",)}, "must name two of the classes"),
         ({"provider": SimpleNamespace(layers=["read 0"], maps=lambda *_: np.ones((3, 16)))}, r"\(heads, N, M\)"),
     ],
 )
@@ -117,14 +119,21 @@ def test_a_page_holds_what_it_offers(attention):
     state, answers = attention.export(examples=[1], layers=["read 1"], latents=3)
     facts = state["facts"]
     assert (facts["examples"], facts["layers"], len(facts["latent_ids"])) == ([1], ["read 1"], 3)
-    assert facts["single_off"]
+    assert facts["most_off"] == 2
     assert state["latent"] in facts["latent_ids"]
-    assert len(state["off"]) <= 1
+    assert set(state["off"]) == {0, 1} & set(facts["latent_ids"])
     kept = {key_of(ask) for ask, _ in answers}
-    for off in ([], *([i] for i in facts["latent_ids"])):
+    for off in ([], *([i] for i in facts["latent_ids"]), facts["latent_ids"][:2], facts["latent_ids"][1:]):
         assert key_of({"what": "predict", "example": 1, "off": off}) in kept
     for head in (-1, 0, 1):
         assert key_of({"what": "sheet", "example": 1, "layer": "read 1", "head": head}) in kept
+
+
+def test_a_page_of_many_latents_switches_off_one_at_a_time():
+    explorer = AttentionExplorer(np.zeros((1, 4, 4, 1), np.uint8), attention_arrays(1, 20, 4), off=[3, 8])
+    state, answers = explorer.export()
+    assert state["facts"]["most_off"] == len(state["off"]) == 1
+    assert sum(ask["what"] == "predict" for ask, _ in answers) == 21
 
 
 def test_maps_of_a_page_are_summed_over_squares(attention):

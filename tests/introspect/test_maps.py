@@ -41,7 +41,7 @@ def test_positions_and_masks_are_handed_on(make, images):
 def test_compiled_once_for_each_structure_and_shape_and_never_with_frozen_weights(make, images, monkeypatch):
     maps._looking.cache_clear()
     traced, record = [], maps.record_attention
-    monkeypatch.setattr(maps, "record_attention", lambda: traced.append(1) or record())
+    monkeypatch.setattr(maps, "record_attention", lambda *given: traced.append(1) or record(*given))
     model = make()
     before, _ = attention_maps(model, images)
     model.output_adapter.linear.bias[...] += 1.0
@@ -51,6 +51,21 @@ def test_compiled_once_for_each_structure_and_shape_and_never_with_frozen_weight
     assert maps._looking.cache_info().currsize == len(traced) == 1
     attention_maps(model, images[:1])
     assert len(traced) == 2
+
+
+def test_a_layers_own_weights_put_in_its_place_change_nothing_and_others_do(make, images):
+    model = make(num_reads=2, num_blocks=2)
+    logits, found = attention_maps(model, images)
+    own = {name: weights for name, weights in found if name in ("read 0", "block 1 layer 0")}
+    again, _ = attention_maps(model, images, replace=own)
+    np.testing.assert_allclose(again, logits, atol=1e-5)
+    corner = np.zeros((1, 1, 5, 16), np.float32)
+    corner[..., 0] = 1.0
+    moved, looked = attention_maps(model, images, replace={"read 0": corner})
+    np.testing.assert_array_equal(looked[0].weights, np.repeat(corner, 2, axis=0))
+    assert np.abs(moved - logits).max() > 1e-3
+    with pytest.raises(ValueError, match="those of read 9, but the layers that attended are read 0"):
+        attention_maps(model, images, replace={"read 9": corner})
 
 
 def test_a_decoder_is_recorded_as_well(make, images):

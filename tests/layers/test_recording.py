@@ -113,3 +113,26 @@ def test_gradients_pass_through_a_recorded_attention(attention):
     found, expected = (jax.jit(jax.grad(loss), static_argnums=2)(state, x, recorded) for recorded in (True, False))
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_weights_can_be_put_in_place_of_a_layers(attention):
+    x = normal(2, 3, 4)
+    first = jnp.zeros((1, 2, 3, 3)).at[..., 0].set(1.0)  # every query takes the first value
+    with record_attention({"here": first}) as maps:
+        with labelled("here"):
+            replaced = attention(x, x)
+        untouched = attention(x, x)
+    expected = attention.project_output(jnp.repeat(attention.split_heads(attention.value(x))[:, :1], 3, axis=1))
+    np.testing.assert_allclose(replaced, expected, atol=1e-6)
+    np.testing.assert_allclose(untouched, attention(x, x), atol=1e-6)
+    np.testing.assert_array_equal(maps[0].weights, jnp.repeat(first, 2, axis=0))
+
+
+def test_weights_for_no_layer_or_of_another_shape_are_named(attention):
+    x = normal(2, 3, 4)
+    with pytest.raises(ValueError, match="those of read 7, but the layers that attended are here"):
+        with record_attention({"read 7": jnp.ones((1, 2, 3, 3))}), labelled("here"):
+            attention(x, x)
+    with pytest.raises(ValueError, match=r"those of 'here' have shape \(1, 2, 3, 4\).*\(2, 2, 3, 3\)"):
+        with record_attention({"here": jnp.ones((1, 2, 3, 4))}), labelled("here"):
+            attention(x, x)

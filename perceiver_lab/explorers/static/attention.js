@@ -77,6 +77,26 @@ function attentionBoards(model, parts) {
   return { map, latents };
 }
 
+/** What there is to find out; each says what came out. Only an answer to what is shown now counts. */
+function attentionFinds(model, now, { class_names: names, labels, latent_ids: ids, turn, most_off: most }) {
+  const best = (values) => values.indexOf(Math.max(...values));
+  const find = (task, say) => ({ task, found: () => {
+    const [example, off] = [model.get("example"), model.get("off")];
+    if (!off.length || now.asked !== keyOf({ example, off })) return null;
+    return say({ example, off, before: best(now.baseline), after: best(now.probabilities) });
+  } });
+  const without = (off) => `without latent${off.length > 1 ? "s" : ""} ${off.join(", ")}`;
+  const turned = ({ example, off, before, after }) => `Example ${example} ${without(off)}: ${names[before]} becomes ${names[after]}.`;
+  return discoveries([
+    find(`Switch off as few latents as you can, until a ${names[turn[0]]} is read as a ${names[turn[1]]}.`, (all) =>
+      (all.before === turn[0] && all.after === turn[1] ? turned(all) : null)),
+    ...(labels.length ? [find("Find a wrong answer that comes right when one latent is off.", (all) =>
+      (all.off.length === 1 && all.before !== labels[all.example] && all.after === labels[all.example] ? turned(all) : null))] : []),
+    ...(most ? [] : [find("Switch off half of the latents or more, and keep the answer.", ({ example, off, before, after }) =>
+      (2 * off.length >= ids.length && before === after ? `Example ${example}: ${off.length} of ${ids.length} off, still ${names[after]} (${chance(now.probabilities[after])}).` : null))]),
+  ]);
+}
+
 /** The parts of the page and a function that fills them from the state. */
 function attentionParts(model, now, { facts, change, toggle, pointAt }) {
   const controls = attentionControls(model, change);
@@ -89,6 +109,7 @@ function attentionParts(model, now, { facts, change, toggle, pointAt }) {
   const onlyButton = button("Only this one", () => change({ off: ids.filter((id) => id !== model.get("latent")) }));
   const [mapTitle, rankTitle, predictionTitle] = [0, 1, 2].map(() => create("p", { class: "pl-title" }));
   const peak = create("span");
+  const finds = facts.turn.length ? attentionFinds(model, now, facts) : null;
   const nodes = [
     controls.node,
     create("div", { class: "pl-columns" },
@@ -97,9 +118,10 @@ function attentionParts(model, now, { facts, change, toggle, pointAt }) {
       create("div", { class: "pl-panel" }, rankTitle, ranking.node,
         create("p", { class: "pl-title pl-gap" }, "Latents, coloured by their weight on that pixel"), latents.node,
         create("p", { class: "pl-note" }, "Click: see what it reads. Click again or Space: off and on."),
-        create("div", { class: "pl-controls pl-gap" }, toggleButton, facts.single_off ? null : onlyButton, allButton)),
+        create("div", { class: "pl-controls pl-gap" }, toggleButton, facts.most_off ? null : onlyButton, allButton)),
       create("div", { class: "pl-panel" }, predictionTitle, prediction.node,
         create("p", { class: "pl-note" }, "Line: with all latents on."))),
+    ...(finds ? [create("div", { class: "pl-columns pl-gap" }, finds.node)] : []),
   ];
   const rank = () => {
     now.order = [...now.weights.keys()].sort((a, b) => now.weights[b] - now.weights[a]).slice(0, RANKS);
@@ -126,7 +148,7 @@ function attentionParts(model, now, { facts, change, toggle, pointAt }) {
     map.name(`Attention on the picture. ${text}`);
     latents.name(`Latents. Latent ${latent} is chosen and ${isOff ? "off" : "on"}.`);
   };
-  return { nodes, fill, paint: () => { map.paint(); latents.paint(); } };
+  return { nodes, fill, check: () => finds?.check() ?? "", paint: () => { map.paint(); latents.paint(); } };
 }
 
 /** What to ask when the state changes; each answer goes into `now` and is shown. */
@@ -145,23 +167,25 @@ function attentionUpdates(model, now, { ask, busy, update }) {
       const answer = async (these) => (await busy(ask({ what: "predict", example, off: these }))).probabilities;
       now.baseline = await answer([]);
       now.probabilities = off.length ? await answer(off) : now.baseline;
+      now.asked = keyOf({ example, off });
     }),
   };
 }
 
 function render({ model, el }) {
   const facts = model.get("facts");
-  const now = { picture: null, tile: null, weights: null, probabilities: null, baseline: null, order: [] };
+  const now = { picture: null, tile: null, weights: null, probabilities: null, baseline: null, asked: null, order: [] };
   const { ask, busy, change, update, run } = stage({ model, el, kind: "attention", title: "Attention explorer" });
   const pointAt = (pixel) => { if (String(pixel) !== String(model.get("pixel"))) change({ pixel }); };
   const toggle = (id) => {
     const off = model.get("off");
-    const rest = facts.single_off ? [] : off;
+    const rest = facts.most_off ? off.slice(Math.max(0, off.length - facts.most_off + 1)) : off;  // a saved page has no more
     change({ off: off.includes(id) ? off.filter((other) => other !== id) : [...rest, id].sort((a, b) => a - b) });
   };
+  const parts = attentionParts(model, now, { facts, change, toggle, pointAt });
   return run({
-    parts: attentionParts(model, now, { facts, change, toggle, pointAt }),
-    describe: () => describe(model, now),
+    parts,
+    describe: () => [describe(model, now), parts.check()].filter(Boolean).join(" "),
     updates: attentionUpdates(model, now, { ask, busy, update }),
     needs: {
       example: ["picture", "map", "pixel", "prediction"], layer: ["map", "pixel"], head: ["map", "pixel"], latent: ["map"],
