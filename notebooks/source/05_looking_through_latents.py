@@ -253,13 +253,13 @@ reveal("05", "A", "in its order the answer falls nearly as slowly as in a random
 
 # %% [markdown]
 # Read it slowly. Occlusion comes first, which is no surprise: it made this very experiment, one pixel at a time. The
-# gradient times the ink comes second, for one pass back instead of 64 forward.
+# gradient times the ink comes second, for one pass there and back instead of 65 there.
 #
 # The raw map of the first read looks good until you see its neighbour in the table: *the most ink first* has never seen
-# the model, and does as well. A map that lies on the digit has said that digits are made of ink. Rollout follows all
-# layers, and does *worse* than the one map that it starts from. The second read, the last look before the answer, is
-# hardly better than a random order. And the size of a gradient without the ink says where the logit is quick to change,
-# which is not where it would change much.
+# the model, and does nearly as well. A map that lies on the digit has said that digits are made of ink. Rollout follows
+# all layers, and does *worse* than the one map that it starts from. The second read, the last look before the answer,
+# is hardly better than a random order. And the size of a gradient without the ink says where the logit is quick to
+# change, which is not where it would change much.
 #
 # What the experiment leaves open: a digit with holes is like nothing that the model learned from, so part of what falls
 # may be its surprise. And pixels that matter only together are missed by any order that was made one by one.
@@ -298,7 +298,11 @@ for name in again:
     print(f"  {name:20s} {likeness(a, again[name]):17.2f} {likeness(a, never[name]):17.2f} {likeness(a, pixels):16.2f}")
 
 # %% [markdown]
-# TODO
+# Two models that read nearly all digits right, and agree about them, look for themselves. Their first reads are alike,
+# as each is like the ink. Their second reads have nothing in common, and a rollout is no more like that of a second
+# trained model than like that of one that has learned nothing. Only the gradient times the ink is both: alike in two
+# models that have learned, and unlike in one that has not. (In mode `ci` the second model trains for a few seconds
+# only, and has hardly learned.)
 #
 # ## Maps that mislead
 #
@@ -320,9 +324,9 @@ print("LAB the second read may look anywhere, the first may not: True")
 
 # %% [markdown]
 # With even weights in the second read, **not one answer in 700 changes**. The map is sharp, it differs from picture to
-# picture, all latents agree about it, and the model does not need it: what this read adds is small beside what the
-# residual carries past it. A reader of the map would never have known. Rollout did not know either: it gives the second
-# read its half, and that is what spoiled its order above.
+# picture, all latents agree about it, and the model does not need it: whatever the second read brings, *where* it looks
+# makes next to no difference. A reader of the map would never have known. Nor does rollout: it gives the second read
+# its half, which may well be what spoils its order above.
 #
 # In the first read the same change leaves a tenth of the answers. That map does matter.
 #
@@ -360,7 +364,7 @@ figures.map_grid(
 )  # fmt: skip
 
 # %% [markdown]
-# Blurred maps can be moved far, sharp ones hardly: a weight on few pixels cannot be made of others. So of two maps that
+# A blurred map can be moved far, a sharp one less: few values cannot always be made of others. So of two maps that
 # differ as these do, neither is *the* map of the answer. The more inputs there are for each channel of the values, the
 # more maps read the same.
 #
@@ -389,7 +393,7 @@ for name, share in shares.items():
 places = np.flatnonzero(shares["36 x 36, first read"] > 0.7)
 print("LAB latents of the wide model that watch places:", places.tolist())
 figures.map_grid(
-    np.stack([wide_weights["read 0"][i, 0, n] for n in [*places[:2], 5] for i in range(4)]).reshape(12, 36, 36), columns=6,
+    np.stack([wide_weights["read 0"][i, 0, n] for n in [*places[:2], 5] for i in range(4)]).reshape(12, 36, 36), columns=4,
     titles=[f"latent {n}, picture {i}" for n in [*places[:2], 5] for i in range(4)],
     alt="Maps of three latents on four pictures each. Those of the first two are the same on every picture; those of "
     "latent 5 differ each time.",
@@ -580,8 +584,8 @@ check("05.6", answer)
 # - A raw map is one step of many. Rollout multiplies all attention and leaves out values, MLPs and signs. A gradient goes
 #   through everything, for a small change; occlusion makes a real one.
 # - A map is worth what an experiment says. Here occlusion came first and the gradient times the ink second. The raw map
-#   of the first read did as well as sorting pixels by their ink; rollout did worse, the second read hardly better than
-#   chance.
+#   of the first read did hardly better than sorting pixels by their ink; rollout did worse than either, and the second
+#   read hardly better than chance.
 # - Attention is not explanation: a sharp map that changes with every picture may be replaced by even weights, and no
 #   answer changes. And a map that does matter can be moved to other pixels without any effect.
 # - Put other weights in a layer's place before you believe its map.

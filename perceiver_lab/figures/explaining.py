@@ -92,5 +92,5 @@ def explanations(
         for ax, name in zip(axes[row], ("input", *maps), strict=True):
             bare(ax)
             if not row:
-                ax.set_title(name, fontsize=9, loc="center")
+                ax.set_title(name.replace(", ", ",\n"), fontsize=9, loc="center")
     return made

@@ -106,11 +106,14 @@ def _asking(model, x, classes, blank, function) -> Callable[[Bool[np.ndarray, "b
     _check_classes(x, classes)
     graphdef, state = nnx.split(model)
     if blank is None:
-        rows = jax.eval_shape(lambda state, x: nnx.merge(graphdef, state).embed(x), state, x).shape[1]
+        embedded = hasattr(model, "embed") and jax.eval_shape(
+            lambda state, x: nnx.merge(graphdef, state).embed(x), state, x
+        )
+        rows = embedded.shape[1] if embedded else "no"
         if rows != math.prod(x.shape[1:-1]):
             raise ValueError(
-                f"{function} leaves out rows of a model that reads the cells of x one by one; x of shape {x.shape} "
-                f"becomes {rows} rows. Blank values instead: blank=0.0, say."
+                f"{function} leaves out rows of a model that reads the cells of x one by one; here x of shape "
+                f"{x.shape} becomes {rows} rows. Blank values instead: blank=0.0, say."
             )
     answer, x = _answer(graphdef, blank is None), jnp.asarray(x)
     value = jnp.float32(0.0 if blank is None else blank)

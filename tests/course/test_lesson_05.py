@@ -1,19 +1,12 @@
-"""Lesson 05: its exercises, right answers in two styles, mistakes by name, the empty cell."""
+"""Lesson 05: its exercises, right answers in two styles and mistakes by name."""
 
-import pathlib
-import re
-
-import flax.nnx as nnx
 import jax.numpy as jnp
 import numpy as np
-import pytest
+from flax import nnx
 
 from perceiver_lab import presets
-from perceiver_lab.course.exercises import lesson, verdict
 from perceiver_lab.course.exercises.lesson_05 import blanked, position_share, rolled
-
-EXERCISES = {exercise.id: exercise for exercise in lesson("05")}
-SOURCE = pathlib.Path(__file__).parents[2] / "notebooks" / "source" / "05_looking_through_latents.py"
+from tests.course.answers import Answers
 
 
 def rolled_by_einsum(read, layers):
@@ -121,47 +114,10 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("id", "answer"), RIGHT)
-def test_right_answers_are_accepted(id, answer):
-    assert verdict(id, answer).status == "right"
-
-
-@pytest.mark.parametrize(("id", "answer", "diagnosis"), WRONG)
-def test_wrong_answers_are_diagnosed(id, answer, diagnosis):
-    found = verdict(id, answer)
-    assert found.status == "wrong"
-    assert diagnosis in found.text
-    assert "\n" not in found.text
-
-
-@pytest.mark.parametrize("id", EXERCISES)
-@pytest.mark.parametrize("answer", [..., None, "", "  "])
-def test_an_empty_cell_is_not_answered_yet(id, answer):
-    assert verdict(id, answer).status == "empty"
-
-
-@pytest.mark.parametrize("id", ["05.4", "05.5", "05.6"])
-def test_a_function_without_a_body_is_not_answered_yet(id):
-    assert verdict(id, lambda *arrays: None).status == "empty"
-    assert verdict(id, lambda *arrays: ...).status == "empty"
-
-
-@pytest.mark.parametrize("id", EXERCISES)
-def test_the_solution_is_right(id):
-    space = {}
-    exec(EXERCISES[id].solution, space)
-    assert verdict(id, space["answer"]).status == "right"
-
-
-def test_every_exercise_has_three_mistakes_hints_and_a_place_in_the_lesson():
-    text = re.sub(r"(?m)^# ?", "", SOURCE.read_text("utf-8"))
-    words = " ".join(text.split())
-    for id, exercise in EXERCISES.items():
-        assert sum(wrong[0] == id for wrong in WRONG) >= 3
-        assert len(exercise.hints) >= 3
-        assert " ".join(exercise.question.split()) in words
-        assert f"### {id} {exercise.title}" in text
-        assert f'answer = ...\ncheck("{id}", answer)' in text
+class TestAnswers(Answers):
+    number = "05"
+    right = RIGHT
+    wrong = WRONG
 
 
 def test_the_published_read_is_as_wide_as_the_exercise_says():

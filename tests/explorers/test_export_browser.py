@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from perceiver_lab.explorers import FourierBandwidth, ShapeTracer
+from perceiver_lab.explorers import AttentionExplorer, FourierBandwidth, ShapeTracer
 
+from .conftest import attention_arrays
 from .pages import painted, says, violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -49,6 +50,51 @@ def test_attention_hover_and_click(open_page, attention):
     says(page, "Off: latent 4")
     page.get_by_role("button", name=re.compile("^latent ")).first.click()
     expect(page.get_by_role("button", name=re.compile("^Switch o"))).to_be_visible()
+
+
+def test_attention_finds(open_page, images):
+    """Of six latents, those of a class vote for it: bees lose to cats when latents 1 and 4 are off."""
+    explorer = AttentionExplorer(
+        images, attention_arrays(), class_names=["ant", "bee", "cat"], labels=[2, 1], latent=0, turn=("ant", "bee")
+    )
+    page = open_page(explorer)
+    latents = page.locator("canvas").last
+    done = page.locator(".pl-done")
+    expect(done).to_have_count(0)
+    expect(page.locator(".pl-finds li")).to_have_count(2)  # of a saved page, whose latents are off two at a time
+    latents.focus()
+    latents.press(" ")
+    says(page, r"Off: latent 0\..*Found out: Switch off as few.* Example 0 without latent 0: ant becomes bee\.$")
+    expect(done).to_have_count(1)
+    latents.press("ArrowRight")
+    latents.press(" ")
+    says(page, r"Off: latents 0, 1\. Prediction cat")
+    latents.press("ArrowRight")
+    latents.press(" ")
+    says(page, r"Off: latents 1, 2\. Prediction ant")  # the page goes on with the two that are off last
+    expect(done).to_have_count(1)
+    assert violations(page) == []
+
+
+def test_attention_finds_with_a_kernel_behind(open_page, images, monkeypatch):
+    explorer = AttentionExplorer(
+        images, attention_arrays(), class_names=["ant", "bee", "cat"], labels=[1, 1], latent=0, turn=("ant", "bee")
+    )
+    state, answers = explorer.export()
+    state["facts"]["most_off"] = 0
+    more = {"what": "predict", "example": 0, "off": [0, 1, 2]}
+    monkeypatch.setattr(explorer, "export", lambda: (state, [*answers, (more, explorer.answer(more))]))
+    page = open_page(explorer)
+    expect(page.locator(".pl-finds li")).to_have_count(3)
+    latents = page.locator("canvas").last
+    latents.focus()
+    latents.press(" ")
+    says(page, r"Found out: Find a wrong answer .* Example 0 without latent 0: ant becomes bee\.$")
+    for _ in range(2):
+        latents.press("ArrowRight")
+        latents.press(" ")
+    says(page, r"Found out: Switch off half .* Example 0: 3 of 6 off, still ant \(33\s%\)\.$")
+    expect(page.locator(".pl-done")).to_have_count(3)
 
 
 def test_shapes(open_page):

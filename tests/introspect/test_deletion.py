@@ -5,7 +5,6 @@ import pytest
 from flax import nnx
 
 from perceiver_lab.introspect import deletion_curves, gradient_maps, occlusion_maps
-from perceiver_lab.models.baselines import ViT, ViTConfig
 
 CLASSES = np.array([2, 0])
 
@@ -63,7 +62,7 @@ def test_elements_rated_alike_go_in_a_random_order_that_stays(linear):
 
 
 def test_leaving_rows_out_is_the_models_own_mask(make, images):
-    model, x = make(num_reads=2, num_blocks=2), np.asarray(images)
+    model, x = make(num_reads=2, num_blocks=2), images
     lost = occlusion_maps(model, x, CLASSES)
     assert lost.shape == (2, 16)
     keep = jnp.ones((2, 16), bool).at[:, 5].set(False)
@@ -89,8 +88,14 @@ def test_arguments_that_do_not_fit_are_named(make, images, call, message):
         call(make(), np.asarray(images))
 
 
-def test_rows_that_are_no_cells_cannot_be_left_out(make, images):
-    vit = ViT(ViTConfig(shape=(4, 4, 1), num_classes=3, patch=2, channels=8, num_layers=1), rngs=nnx.Rngs(0))
-    vit.embed = lambda x: jnp.zeros((len(x), 4, 8))
-    with pytest.raises(ValueError, match="becomes 4 rows. Blank values instead"):
-        occlusion_maps(vit, np.asarray(images), CLASSES)
+class Patches(Linear):
+    """Reads rows that are no cells."""
+
+    def embed(self, x):
+        return jnp.zeros((len(x), 2, 8))
+
+
+@pytest.mark.parametrize(("model", "rows"), [(Patches, "2 rows"), (Linear, "no rows")])
+def test_rows_that_are_no_cells_cannot_be_left_out(model, rows, linear):
+    with pytest.raises(ValueError, match=f"becomes {rows}. Blank values instead"):
+        occlusion_maps(model(), linear[1], CLASSES)
