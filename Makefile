@@ -4,10 +4,10 @@ ARGS ?=
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test test-fast test-colab bench notebooks lock clean
+.PHONY: help setup lab test test-fast test-colab test-colab-all bench notebooks lock clean
 
 help:           ## this list
-	@sed -n 's/^\([a-z-]*\): .*## /\1: /p' Makefile | awk -F': ' '{printf "make %-11s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\): .*## /\1: /p' Makefile | awk -F': ' '{printf "make %-14s %s\n", $$1, $$2}'
 
 setup:          ## make .venv from the lock
 	@$(PY) tools/bootstrap.py setup
@@ -28,6 +28,10 @@ test-fast: .venv-dev ## about 3 minutes: no models, no notebooks, no browser
 test-colab:     ## unit tests, parity and lesson 01 under the versions that Colab has
 	@$(PY) tools/bootstrap.py colab
 	@.venv-colab/bin/python tools/prove.py colab-tests colab-notebook $(ARGS)
+
+test-colab-all: ## all lessons, from a wheel, under the versions that Colab has (ARGS="04 05" for some)
+	@$(PY) tools/bootstrap.py colab
+	@.venv-colab/bin/python tools/colab_lessons.py $(ARGS)
 
 bench: .venv-dev ## measure; results go to benchmarks/results
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(RUN) $$script; done

@@ -100,3 +100,13 @@ def test_one_version_number():
     assert project()["version"] == perceiver_lab.__version__
     assert f"version: {perceiver_lab.__version__}" in read("CITATION.cff")
     assert f"## {perceiver_lab.__version__}" in read("CHANGELOG.md")
+
+
+def test_the_authors_are_named_alike_and_no_address_is_invented():
+    [author] = project()["authors"]
+    assert f'name: "{author["name"]}"' in read("CITATION.cff")
+    address = project().get("urls", {}).get("Repository", "")
+    hosts = re.compile(r"(?:github\.com|gitlab\.com)[/:][\w.-]+/perceiver[-_]lab")
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("*.cff"), *ROOT.glob("notebooks/*.ipynb")):
+        for found in hosts.findall(path.read_text()):
+            assert address and found in address, f"{path.name} names {found}; pyproject.toml does not"

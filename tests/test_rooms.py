@@ -7,6 +7,7 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "perceiver_lab"
 ORDER = {
+    "colab": 0,  # runs before anything that the library needs is there
     "ops": 0,
     "layers": 1,
     "adapters": 2,

@@ -3,6 +3,7 @@
     python tools/notebooks.py build            # run every lesson in LAB_MODE=lab and write notebooks/NN_title.ipynb
     python tools/notebooks.py build 04 05      # these only
     python tools/notebooks.py check            # run nothing: pairs agree, and nothing is stored that should not be
+    python tools/notebooks.py cell             # put the first cell, with the repository's address, into every lesson
 
 The same source gives the same file: no times, no random ids, no widget state; a cell's id follows its text.
 """
@@ -11,7 +12,9 @@ import argparse
 import hashlib
 import os
 import pathlib
+import re
 import sys
+import tomllib
 from collections import Counter
 
 import jupytext
@@ -23,6 +26,8 @@ from notebook_lint import complaints
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+FIRST_CELL = ROOT / "perceiver_lab" / "course" / "first_cell.txt"
+FIRST_CELL_OF_A_SOURCE = re.compile(r"(?ms)^(# %%(?! \[markdown\])[^\n]*\n)(.*?)(?=\n+# %%)")
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -119,6 +124,25 @@ def check(source: pathlib.Path, target: pathlib.Path) -> list[str]:
     return pair_complaints(source, target) or complaints(target)
 
 
+def first_cell(project: pathlib.Path = ROOT / "pyproject.toml") -> str:
+    """The text of every lesson's first cell, with the repository's address where pyproject.toml has one."""
+    address = tomllib.loads(project.read_text("utf-8"))["project"].get("urls", {}).get("Repository", "")
+    return FIRST_CELL.read_text("utf-8").strip().replace('repository = ""', f'repository = "{address}"')
+
+
+def put_first_cell(source: pathlib.Path, target: pathlib.Path, cell: str) -> None:
+    """Replace the first code cell of a lesson's text, and of its executed notebook, whose outputs stay."""
+    text = source.read_text("utf-8")
+    source.write_text(FIRST_CELL_OF_A_SOURCE.sub(lambda found: found[1] + cell, text, count=1), "utf-8")
+    if not target.exists():
+        return
+    notebook = nbformat.read(target, as_version=4)
+    number = next(number for number, one in enumerate(notebook.cells) if one.cell_type == "code")
+    wanted = read_source(source).cells[number]
+    notebook.cells[number].source, notebook.cells[number]["id"] = wanted.source, wanted["id"]
+    nbformat.write(notebook, target)
+
+
 def lessons(numbers: list[str]) -> list[pathlib.Path]:
     """The sources of the lessons asked for; of all lessons when none is."""
     sources = sorted((NOTEBOOKS / "source").glob("[0-9][0-9]_*.py"))
@@ -131,7 +155,7 @@ def lessons(numbers: list[str]) -> list[pathlib.Path]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=["build", "check"])
+    parser.add_argument("action", choices=["build", "check", "cell"])
     parser.add_argument("lessons", nargs="*", metavar="NN")
     parser.add_argument("--out", type=pathlib.Path, default=NOTEBOOKS, help="folder of the executed notebooks")
     options = parser.parse_args()
@@ -141,6 +165,8 @@ def main() -> int:
         if options.action == "build":
             print("running", source.name, flush=True)
             build(source, target)
+        elif options.action == "cell":
+            put_first_cell(source, target, first_cell())
         for complaint in check(source, target):
             failed = True
             print(f"{target.name}: {complaint}", file=sys.stderr)

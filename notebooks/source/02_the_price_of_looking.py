@@ -18,28 +18,41 @@
 # **Time** about 70 minutes, half of it for the exercises. The cells alone take a few minutes on two cores.
 
 # %%
-# The same in every lesson. In Colab it fetches the course first; anywhere else it only finds it.
+# The same in every lesson. It finds the course; in Colab it fetches the course first.
+import importlib.util
 import pathlib
 import subprocess
 import sys
 
-colab = pathlib.Path("/content/perceiver-lab")
-if "google.colab" in sys.modules and not colab.exists():
-    source = "https://github.com/perceiver-lab/perceiver-lab"
-    subprocess.run(["git", "clone", "-q", "--depth=1", source, str(colab)], check=True)
-    small = ["jaxtyping", "wadler-lindig", "safetensors"]  # JAX, Flax and the rest are there already
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", *small], check=True)
-for folder in (pathlib.Path.cwd(), *pathlib.Path.cwd().parents, colab):
+repository = ""
+here = pathlib.Path.cwd()
+wheels, clone = sorted(here.glob("perceiver_lab-*.whl")), here / "perceiver-lab"
+if "google.colab" in sys.modules and not clone.exists() and importlib.util.find_spec("perceiver_lab") is None:
+    if wheels:
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", str(wheels[-1])])
+    elif repository:
+        subprocess.run(["git", "clone", "-q", "--depth=1", repository, str(clone)])
+for folder in (here, *here.parents, clone):
     if (folder / "perceiver_lab" / "__init__.py").exists():
         sys.path.insert(0, str(folder))
         break
+importlib.invalidate_caches()
+if importlib.util.find_spec("perceiver_lab") is None:
+    sys.exit(
+        "The library perceiver_lab is not here. On your computer, in a copy of the course, run `uv build --wheel` or "
+        "`pip wheel --no-deps -w dist .`; upload the file dist/perceiver_lab-*.whl (in Colab: the folder on the left, "
+        "then the arrow); then run this cell again."
+    )
+
+from perceiver_lab.colab import prepare
+
+prepare()  # in Colab: what is missing
 
 from perceiver_lab.course import setup
 
 setup()
 
 # %%
-import json
 import time
 
 import jax
@@ -48,10 +61,9 @@ import numpy as np
 from flax import nnx
 from tqdm.auto import tqdm
 
-import perceiver_lab
 from perceiver_lab import figures
 from perceiver_lab.adapters import ClassOutput, ImageInput
-from perceiver_lab.course import budget, check, hint, predict, reveal, solution  # noqa: F401
+from perceiver_lab.course import budget, check, hint, measured, predict, reveal, solution  # noqa: F401
 from perceiver_lab.datasets import arrays, pipeline
 from perceiver_lab.explorers import BudgetPlanner
 from perceiver_lab.figures.looking import price_lines, score_areas
@@ -329,8 +341,7 @@ made
 # with two cores, forward and backward pass in float32, and is stored with the library:
 
 # %%
-root = pathlib.Path(perceiver_lab.__file__).parents[1]
-stored = json.loads((root / "benchmarks" / "results" / "attention.json").read_text())
+stored = measured("attention")  # benchmarks/results/attention.json
 for name, case in stored["cases"].items():
     plain, chosen = case["forms"]["plain"], case["forms"][case["chosen"]]
     print(f"{name}: plain {plain['seconds']:.2f} s and {plain['mebibytes']:,} MiB, {case['chosen']} "

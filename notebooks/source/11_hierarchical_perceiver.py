@@ -19,21 +19,35 @@
 # cells alone take about eight minutes on two cores.
 
 # %%
-# The same in every lesson. In Colab it fetches the course first; anywhere else it only finds it.
+# The same in every lesson. It finds the course; in Colab it fetches the course first.
+import importlib.util
 import pathlib
 import subprocess
 import sys
 
-colab = pathlib.Path("/content/perceiver-lab")
-if "google.colab" in sys.modules and not colab.exists():
-    source = "https://github.com/perceiver-lab/perceiver-lab"
-    subprocess.run(["git", "clone", "-q", "--depth=1", source, str(colab)], check=True)
-    small = ["jaxtyping", "wadler-lindig", "safetensors"]  # JAX, Flax and the rest are there already
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", *small], check=True)
-for folder in (pathlib.Path.cwd(), *pathlib.Path.cwd().parents, colab):
+repository = ""
+here = pathlib.Path.cwd()
+wheels, clone = sorted(here.glob("perceiver_lab-*.whl")), here / "perceiver-lab"
+if "google.colab" in sys.modules and not clone.exists() and importlib.util.find_spec("perceiver_lab") is None:
+    if wheels:
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", str(wheels[-1])])
+    elif repository:
+        subprocess.run(["git", "clone", "-q", "--depth=1", repository, str(clone)])
+for folder in (here, *here.parents, clone):
     if (folder / "perceiver_lab" / "__init__.py").exists():
         sys.path.insert(0, str(folder))
         break
+importlib.invalidate_caches()
+if importlib.util.find_spec("perceiver_lab") is None:
+    sys.exit(
+        "The library perceiver_lab is not here. On your computer, in a copy of the course, run `uv build --wheel` or "
+        "`pip wheel --no-deps -w dist .`; upload the file dist/perceiver_lab-*.whl (in Colab: the folder on the left, "
+        "then the arrow); then run this cell again."
+    )
+
+from perceiver_lab.colab import prepare
+
+prepare()  # in Colab: what is missing
 
 from perceiver_lab.course import setup
 

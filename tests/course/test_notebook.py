@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import re
 import subprocess
 import sys
 
@@ -13,7 +12,6 @@ from perceiver_lab.course import modes, notebook
 
 ROOT = pathlib.Path(__file__).parents[2]
 FIRST_CELL = (ROOT / "perceiver_lab" / "course" / "first_cell.txt").read_text().strip()
-LESSONS = sorted((ROOT / "notebooks" / "source").glob("[0-9][0-9]_*.py"))
 
 
 @pytest.fixture
@@ -25,12 +23,6 @@ def fresh(monkeypatch):
     monkeypatch.setattr(notebook, "_predictions", {})
     yield monkeypatch
     modes.mode.cache_clear()
-
-
-@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_the_first_cell_is_the_same_in_every_lesson(path):
-    first = re.search(r"(?ms)^# %%(?! \[markdown\])[^\n]*\n(.*?)\n+# %%", path.read_text())
-    assert first.group(1) == FIRST_CELL
 
 
 def test_the_first_cell_runs_in_any_folder_below_the_course(tmp_path):

@@ -82,6 +82,26 @@ def test_the_id_of_a_cell_follows_its_text(source):
     assert after[1] == f"{after[0]}-1"
 
 
+def test_the_first_cell_carries_the_address_and_keeps_the_outputs(source, tmp_path):
+    project = tmp_path / "pyproject.toml"
+    project.write_text("[project]\n[project.urls]\n")
+    assert 'repository = ""' in notebooks.first_cell(project)
+    project.write_text('[project]\n[project.urls]\nRepository = "https://example.org/course"\n')
+    cell = notebooks.first_cell(project)
+    assert 'repository = "https://example.org/course"' in cell
+
+    target = tmp_path / "99_lesson.ipynb"
+    stored = notebooks.read_source(source)
+    for count, one in enumerate((one for one in stored.cells if one.cell_type == "code"), 1):
+        one.execution_count, one.outputs = count, [new_output("stream", name="stdout", text=f"{count}\n")]
+    nbformat.write(stored, target)
+    notebooks.put_first_cell(source, target, cell)
+    assert notebooks.check(source, target) == []
+    changed = nbformat.read(target, as_version=4)
+    assert [one.source == cell for one in changed.cells] == [False, True, False, False]
+    assert [one.outputs for one in changed.cells[1:]] == [one.outputs for one in stored.cells[1:]]
+
+
 def written(tmp_path, *cells, **metadata) -> pathlib.Path:
     path = tmp_path / "lesson.ipynb"
     nbformat.write(new_notebook(cells=list(cells), metadata=metadata), path)
