@@ -47,7 +47,7 @@ Provides-Extra: music
 Provides-Extra: tfds
 Requires-Dist: jax>=0.7.2
 Requires-Dist: flax>=0.11.2
-Requires-Dist: jaxtyping>=0.3
+Requires-Dist: safetensors>=0.5
 Requires-Dist: mido>=1.3; extra == 'music'
 Requires-Dist: tensorflow>=2.18; extra == "tfds"
 """
@@ -63,7 +63,7 @@ def desk(tmp_path):
     )
     package = tmp_path / "course" / "perceiver_lab"
     (package / "__init__.py").write_text("")
-    (package / "course" / "__init__.py").write_text("import jaxtyping\ndef setup():\n    print('set up')\n")
+    (package / "course" / "__init__.py").write_text("def setup():\n    print('set up')\n")
     shutil.copy(ROOT / "perceiver_lab" / "colab.py", package)
     shutil.copy(ROOT / "pyproject.toml", tmp_path / "course")
     return tmp_path
@@ -105,15 +105,15 @@ def test_without_wheel_and_address_it_explains_how_to_upload(desk):
 
 def test_an_uploaded_wheel_is_installed_with_what_is_missing_once(desk):
     wheel = put_wheel(desk)
-    first = run(desk, missing={"mido", "jaxtyping"})
+    first = run(desk, missing={"mido", "safetensors"})
     assert first.returncode == 0, first.stderr
     found, missing, widgets, last = first.stdout.splitlines()
     assert f"jax {importlib.metadata.version('jax')}, flax {importlib.metadata.version('flax')}" in found
     assert found.endswith(f"the library is in {desk / 'site' / 'perceiver_lab'}.")
-    assert missing == "Installing what is missing: jaxtyping>=0.3, mido>=1.3."
+    assert missing == "Installing what is missing: safetensors>=0.5, mido>=1.3."
     assert (widgets, last) == ("widgets allowed", "set up")
     install = "install -q --no-deps"
-    assert asked_of_pip(desk) == [f"{install} {wheel}", f"{install} jaxtyping>=0.3 mido>=1.3"]
+    assert asked_of_pip(desk) == [f"{install} {wheel}", f"{install} safetensors>=0.5 mido>=1.3"]
 
     again = run(desk)
     assert again.stdout.splitlines()[1:] == ["Nothing is missing.", "widgets allowed", "set up"]
