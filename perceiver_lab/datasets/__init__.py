@@ -20,6 +20,7 @@ from perceiver_lab.datasets.mixing import draw_mix, mix_pairs
 from perceiver_lab.datasets.motorcycle import motorcycle
 from perceiver_lab.datasets.ngrams import NeighbourCounts, PrecedingCounts, speaker_guesses
 from perceiver_lab.datasets.paths import cache_root, data_root
+from perceiver_lab.datasets.pictures import events_picture, halve, picture_events, sound_events, tokens_sound
 from perceiver_lab.datasets.pipeline import pipeline
 from perceiver_lab.datasets.randaugment import randaugment
 from perceiver_lab.datasets.senses import ask_some, hide_one, scale_video
@@ -64,9 +65,11 @@ __all__ = [
     "encode_text",
     "evaluation_crop",
     "even_loudness",
+    "events_picture",
     "events_text",
     "first_window",
     "flying_chairs",
+    "halve",
     "hide_ids",
     "hide_one",
     "in_a_row",
@@ -87,6 +90,7 @@ __all__ = [
     "pad_ids",
     "pad_units",
     "permute_pixels",
+    "picture_events",
     "pipeline",
     "pixel_positions",
     "preceding",
@@ -106,11 +110,13 @@ __all__ = [
     "shift_sound",
     "sintel",
     "smooth_cells",
+    "sound_events",
     "speaker_guesses",
     "spread_cells",
     "standardise",
     "text_events",
     "to_float",
+    "tokens_sound",
     "turn_and_mirror",
     "turn_battle",
     "turn_down",

@@ -65,7 +65,8 @@ def crop_events(context: int, fewest: int) -> Transform:
 
     A crop ends anywhere behind the first `fewest` events and begins at most `context` events earlier, so that the
     first events of a sequence are not read more often than others. "events" (M,) become "inputs" and "targets", both
-    (context,) int32, the second one event ahead of the first, padded on the right.
+    (context,) int32, the second one event ahead of the first, padded on the right. "positions" (M, axes), if a record
+    has them, are cut to those of the inputs.
 
         events   2 5 6 7 8, of which a crop ends behind the 7      inputs   2 5 6 0      targets   5 6 7 0
 
@@ -90,6 +91,9 @@ def crop_events(context: int, fewest: int) -> Transform:
         part = events[max(end - context - 1, 0) : end]
         room = (0, context + 1 - len(part))
         others = {name: value for name, value in record.items() if name != "events"}
+        if "positions" in others:  # of the inputs; a target's place is known to who predicts it as the one that is next
+            places = np.asarray(others["positions"])[max(end - context - 1, 0) : end - 1]
+            others["positions"] = np.pad(places, (room, (0, 0))).astype(np.int32)
         inputs, targets = (np.pad(one, room).astype(np.int32) for one in (part[:-1], part[1:]))
         return {**others, "inputs": inputs, "targets": targets}
 
