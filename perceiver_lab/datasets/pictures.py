@@ -70,10 +70,11 @@ def events_picture(
       ValueError: more events than the shape has values, or tokens that are no level.
     """
     symbols = np.asarray(events)[1:] - NUM_SPECIAL_TOKENS
-    if len(symbols) > np.prod(shape) or symbols.min(initial=0) < 0 or symbols.max(initial=0) >= levels:
+    low, high = (symbols.min(), symbols.max()) if symbols.size else (0, 0)
+    if len(symbols) > np.prod(shape) or low < 0 or high >= levels:
         raise ValueError(
-            f"{len(symbols)} events after the start token, with values from {symbols.min(initial=0)} to "
-            f"{symbols.max(initial=0)}; a picture {tuple(shape)} has {np.prod(shape)}, from 0 to {levels - 1}."
+            f"{len(symbols)} events after the start token, with values from {low} to {high}; a picture {tuple(shape)} "
+            f"has {np.prod(shape)}, from 0 to {levels - 1}."
         )
     step = 256 // levels
     image = np.zeros(int(np.prod(shape)), np.uint8)

@@ -27,8 +27,9 @@ from perceiver_lab.datasets import chorales, crop_events
 from perceiver_lab.models import PerceiverAR, PerceiverARConfig
 from perceiver_lab.models.baselines import RelativeConfig, RelativeTransformer
 from perceiver_lab.recipes.base import Budget, Data, Recipe
-from perceiver_lab.recipes.chorales_measure import READS, measure_chorales, predict
+from perceiver_lab.recipes.chorales_measure import measure_chorales
 from perceiver_lab.recipes.copying import LastPlaces
+from perceiver_lab.recipes.events_measure import READS, predict
 from perceiver_lab.training import OptimizerConfig, next_token_loss
 
 CONTEXT, LATENTS = 768, 128

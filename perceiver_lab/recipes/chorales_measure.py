@@ -17,22 +17,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Int, UInt8
+from jaxtyping import Int, UInt8
 
 from perceiver_lab.datasets import ContextCounts, chorales, preceding
-from perceiver_lab.generation import evaluate_tokens
 from perceiver_lab.introspect import cost
-from perceiver_lab.ops.sequences import PAD
 from perceiver_lab.recipes.base import Recipe
-from perceiver_lab.recipes.masked_bytes_measure import ratio
+from perceiver_lab.recipes.events_measure import bits_of_events, nats_of_documents
 
-READS = ("events",)
 REACH = 12  # tokens before the next one that the n-gram may use
-
-
-def predict(model: nnx.Module, batch: Mapping[str, Array]) -> Float[Array, "b n v"]:
-    """Logits for the token after each of the last N events that the context holds, read from the beginning."""
-    return model(batch["events"][:, : model.config.max_context])
 
 
 def measure_chorales(model: nnx.Module, batches: Iterable[Mapping], stride: int | None = None) -> dict[str, float]:
@@ -50,23 +42,10 @@ def measure_chorales(model: nnx.Module, batches: Iterable[Mapping], stride: int 
     Raises:
       ValueError: no batches, or a stride beyond the latents.
     """
-    stride = max(model.config.num_latents // 2, 1) if stride is None else stride
-    pieces = [row[row != PAD] for batch in batches for row in np.asarray(batch["events"])]
-    if not pieces:
-        raise ValueError("There were no pieces to measure: make the batches anew, each iterator gives them once.")
-    nats = evaluate_tokens(model, pieces, stride=stride).nats
-    sums = np.array([float(one.sum(dtype=np.float64)) / np.log(2) for one in nats])
-    counts = np.array([float(len(one)) for one in nats])
-    value, half = ratio(sums, counts)
-    return {
-        "bits_per_token": value,
-        "bits_per_token_low": value - half,
-        "bits_per_token_high": value + half,
-        "loss": value * float(np.log(2)),
-        "bits_per_sixteenth": float(sums.sum() / ((counts - 1) / len(chorales.VOICES)).sum()),
-        "tokens": int(counts.sum()),
-        "total": len(pieces),
-    }
+    nats = nats_of_documents(model, batches, stride)
+    total = sum(float(one.sum(dtype=np.float64)) for one in nats) / np.log(2)
+    sixteenths = sum(len(one) - 1 for one in nats) / len(chorales.VOICES)
+    return bits_of_events(nats, "token") | {"bits_per_sixteenth": total / sixteenths}
 
 
 def training_flops(recipe: Recipe) -> float:

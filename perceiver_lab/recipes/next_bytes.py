@@ -23,7 +23,8 @@ from perceiver_lab.datasets import crop_events
 from perceiver_lab.datasets.events import TOKENS
 from perceiver_lab.models import PerceiverAR, PerceiverARConfig
 from perceiver_lab.recipes.base import Budget, Data, Recipe
-from perceiver_lab.recipes.next_bytes_measure import READS, measure_text, predict
+from perceiver_lab.recipes.events_measure import READS, predict
+from perceiver_lab.recipes.next_bytes_measure import measure_text
 from perceiver_lab.training import OptimizerConfig, next_token_loss
 
 CONTEXT, LATENTS = 1024, 256

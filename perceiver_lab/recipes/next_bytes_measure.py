@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
 
 from perceiver_lab.datasets import PrecedingCounts, load, plays
 from perceiver_lab.datasets.bytes import FIRST_BYTE
@@ -16,14 +15,8 @@ from perceiver_lab.introspect import cost
 from perceiver_lab.recipes.base import Recipe
 from perceiver_lab.recipes.masked_bytes_measure import ratio
 
-READS = ("inputs",)
 GROUP = 1024  # bytes: the stretches of a run that the interval takes for independent
 REACH = 6  # bytes before the next one that the baseline uses at most
-
-
-def predict(model: nnx.Module, batch: Mapping[str, Array]) -> Float[Array, "b n v"]:
-    """Logits for the byte after each of the last N of "inputs"."""
-    return model(batch["inputs"])
 
 
 def measure_text(model: nnx.Module, batches: Iterable[Mapping], stride: int | None = None) -> dict[str, float]:

@@ -27,7 +27,7 @@ from perceiver_lab.layers import LearnedPositions
 from perceiver_lab.models import PerceiverAR, PerceiverARConfig
 from perceiver_lab.ops.sequences import NUM_SPECIAL_TOKENS
 from perceiver_lab.recipes.base import Budget, Data, Recipe
-from perceiver_lab.recipes.values_measure import READS, measure_values, predict
+from perceiver_lab.recipes.events_measure import READS, measure_events, predict
 from perceiver_lab.training import OptimizerConfig, next_token_loss
 
 SIDE, LEVELS = 14, 16
@@ -86,7 +86,7 @@ RECIPES = (
         loss=next_token_loss(),
         predict=predict,
         reads=READS,
-        measure=measure_values("pixel"),
+        measure=measure_events("pixel"),
         headline="bits_per_pixel",
     ),
     Recipe(
@@ -109,7 +109,7 @@ RECIPES = (
         loss=next_token_loss(),
         predict=predict,
         reads=READS,
-        measure=measure_values("sample"),
+        measure=measure_events("sample"),
         headline="bits_per_sample",
     ),
 )

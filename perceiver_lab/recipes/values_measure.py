@@ -1,68 +1,16 @@
-"""Bits per value of a Perceiver AR on whole pictures and sounds, and what counting is worth beside it."""
-
-from collections.abc import Callable, Iterable, Mapping
+"""What counting is worth on pictures pixel by pixel, and on sounds sample by sample."""
 
 import numpy as np
-from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
 from perceiver_lab.datasets import ContextCounts, load, preceding
-from perceiver_lab.generation import evaluate_tokens
 from perceiver_lab.ops.sequences import NUM_SPECIAL_TOKENS, PAD
 from perceiver_lab.recipes.base import Recipe
-from perceiver_lab.recipes.masked_bytes_measure import ratio
 
-READS = ("events", "positions")
 AROUND = ((0, -1), (-1, 0), (-1, 1), (-1, -1), (0, -2), (-2, 0))  # (rows, columns) to a pixel's neighbours, as counted
 REACH = 6  # samples before the next one that the n-gram may use
 TAPS = 16  # samples that the linear predictor reads
 FINE, COARSE = 128, 12  # steps in which the predictor's guess, and the size of its last errors, are told to who counts
-
-
-def predict(model: nnx.Module, batch: Mapping[str, Array]) -> Float[Array, "b n v"]:
-    """Logits for the value after each of the last N events that the context holds, read from the beginning."""
-    context = model.config.max_context
-    places = {"positions": batch["positions"][:, :context]} if "positions" in batch else {}
-    return model(batch["events"][:, :context], **places)
-
-
-def measure_values(unit: str) -> Callable[[nnx.Module, Iterable[Mapping]], dict[str, float]]:
-    """A measure of bits per pixel or per sample.
-
-    Args:
-      unit: what an event is called in the names of the metrics.
-
-    Returns:
-      (model, batches with "events" (B, M), padded on the right) -> "bits_per_UNIT" with its 95 % interval, of pictures
-      or clips as they were drawn; "loss", the same in nats; "UNITs", how many counted; "total", pictures or clips. Each
-      value is predicted once, from windows that overlap by half of the latents.
-    """
-
-    def measure(model, batches):
-        documents, positions = [], []
-        for batch in batches:
-            for number, row in enumerate(np.asarray(batch["events"])):
-                documents.append(row[row != PAD])
-                if "positions" in batch:
-                    positions.append(np.asarray(batch["positions"][number])[: len(documents[-1])])
-        if not documents:
-            raise ValueError("There was nothing to measure: make the batches anew, each iterator gives them once.")
-        stride = max(model.config.num_latents // 2, 1)
-        nats = evaluate_tokens(model, documents, stride=stride, positions=positions or None).nats
-        sums = np.array([float(one.sum(dtype=np.float64)) / np.log(2) for one in nats])
-        counts = np.array([float(len(one)) for one in nats])
-        value, half = ratio(sums, counts)
-        name = f"bits_per_{unit}"
-        return {
-            name: value,
-            f"{name}_low": value - half,
-            f"{name}_high": value + half,
-            "loss": value * float(np.log(2)),
-            f"{unit}s": int(counts.sum()),
-            "total": len(documents),
-        }
-
-    return measure
 
 
 def count_pixels(recipe: Recipe) -> dict[str, float]:
@@ -94,7 +42,7 @@ def count_samples(recipe: Recipe) -> dict[str, float]:
 
 def pixel_contexts(events: Int[np.ndarray, " m"], side: int) -> Int[np.ndarray, "n k"]:
     """For every pixel of a square picture, the values of its neighbours that come earlier; beyond the border paper."""
-    image = np.pad(np.asarray(events)[1:].reshape(side, side), 2, constant_values=NUM_SPECIAL_TOKENS)
+    image = np.pad(np.asarray(events)[1:].reshape(side, side) - NUM_SPECIAL_TOKENS, 2)
     moved = [image[2 + row : 2 + row + side, 2 + column : 2 + column + side] for row, column in AROUND]
     return np.stack(moved, axis=-1).reshape(side * side, len(AROUND)).astype(np.int64)
 

@@ -82,7 +82,7 @@ def test_steps_make_the_loss_smaller_and_every_token_counts_once(name, pieces):
 
 def test_without_pieces_there_is_nothing_to_measure(pieces):
     model = recipes.get("chorales_ar").make_model(nnx.Rngs(0))
-    with pytest.raises(ValueError, match="no pieces to measure: make the batches anew"):
+    with pytest.raises(ValueError, match="nothing to measure: make the batches anew"):
         measure.measure_chorales(model, [])
 
 
