@@ -1,10 +1,11 @@
-"""`perceiver-lab`: recipes from a shell, and published weights.
+"""`perceiver-lab`: recipes from a shell, published weights, and what is wrong with an installation.
 
     perceiver-lab list
     perceiver-lab train digits_perceiver --mode full --set model.num_latents=64 --resume
     perceiver-lab evaluate digits_perceiver
     perceiver-lab reproduce digits_perceiver
     perceiver-lab convert imagenet.pystate imagenet.safetensors --preset imagenet_fourier_io
+    perceiver-lab doctor
 
 Exit codes: 0 done; 1 the result is not what it should be; 2 the request cannot be met, and the message says why.
 """
@@ -75,6 +76,9 @@ def _parser():
     )
     convert.add_argument("--force", action="store_true", help="replace what is there")
     convert.set_defaults(command=_convert)
+
+    doctor = commands.add_parser("doctor", help="what is installed, and what is wrong with it")
+    doctor.set_defaults(command=_doctor)
     return parser
 
 
@@ -189,6 +193,20 @@ def _convert(options):
     for difference in about.get("differences", ()):
         print(f"note: {difference}")
     return 0
+
+
+def _doctor(options):
+    from perceiver_lab.course.doctor import examine
+
+    problems = []
+    for finding in examine():
+        print(finding.about, flush=True)
+        if finding.problem:
+            problems.append(finding.problem)
+    print(f"\n{len(problems) or 'no'} problem{'s' * (len(problems) != 1)}")
+    for problem in problems:
+        print(f"- {problem}")
+    return 1 if problems else 0
 
 
 def _recipe(options):

@@ -93,3 +93,24 @@ def test_an_unknown_name_is_an_error_that_lists_the_rooms():
 
     with pytest.raises(AttributeError, match="no attribute 'attention'; its rooms are ops, layers"):
         perceiver_lab.attention  # noqa: B018
+
+
+FOREIGN = ("jax", "jaxlib", "flax", "optax", "orbax", "grain")
+ALL_CODE = [*FILES, *(PACKAGE.parent / "tests").rglob("*.py"), *(PACKAGE.parent / "benchmarks").rglob("*.py")]
+
+
+def test_nothing_private_of_other_libraries_is_imported():
+    """What begins with an underscore may be gone in their next release."""
+    found = []
+    for path in ALL_CODE:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            for name in names:
+                first, *rest = name.split(".")
+                if first in FOREIGN and any(part.startswith("_") and not part.startswith("__") for part in rest):
+                    found.append(f"{path.name}:{node.lineno} {name}")
+    assert not found

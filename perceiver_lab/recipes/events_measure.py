@@ -10,7 +10,7 @@ from perceiver_lab.generation import evaluate_tokens
 from perceiver_lab.ops.sequences import PAD
 from perceiver_lab.recipes.masked_bytes_measure import ratio
 
-READS = ("events", "positions")
+READS = ("events",)
 
 
 def predict(model: nnx.Module, batch: Mapping[str, Array]) -> Float[Array, "b n v"]:

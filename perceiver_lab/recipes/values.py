@@ -85,7 +85,7 @@ RECIPES = (
         numerics=1,
         loss=next_token_loss(),
         predict=predict,
-        reads=READS,
+        reads=(*READS, "positions"),
         measure=measure_events("pixel"),
         headline="bits_per_pixel",
     ),
