@@ -212,9 +212,8 @@ figures.accuracy_bars(
 # the end its loss is about 0.1 on them, and 0.68 on the test. Whoever made the spectrogram knew something of hearing,
 # and from 400 clips a model does not find that out.
 #
-# On AudioSet, 1.7 million clips of ten seconds in 527 classes, the paper finds hardly a difference: 38.3 mean average
-# precision from raw audio, 38.4 from the mel spectrogram (table 3). What is built in matters most where examples are
-# few.
+# On AudioSet, a large set of clips from videos, the paper finds hardly a difference: 38.3 mean average precision from raw
+# audio, 38.4 from the mel spectrogram (table 3). What is built in matters most where examples are few.
 #
 # ### What the latents listen to
 #
