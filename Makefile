@@ -4,7 +4,7 @@ ARGS ?=
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test test-fast test-colab test-colab-all bench notebooks lock clean
+.PHONY: fuzz help setup lab test test-fast test-colab test-colab-all bench notebooks lock clean
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\): .*## /\1: /p' Makefile | awk -F': ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ test-colab:     ## unit tests, parity and lesson 01 under the versions that Cola
 test-colab-all: ## all lessons, from a wheel, under the versions that Colab has (ARGS="04 05" for some)
 	@$(PY) tools/bootstrap.py colab
 	@.venv-colab/bin/python tools/colab_lessons.py $(ARGS)
+
+fuzz: .venv-dev  ## 100,000 damaged files for everything that reads one (ARGS=1000 for fewer)
+	@$(RUN) -m tests.fuzzing $(or $(ARGS),100000)
 
 bench: .venv-dev ## measure; results go to benchmarks/results
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(RUN) $$script; done

@@ -9,6 +9,7 @@ checkpoint of thousands of arrays has.
 
 import os
 import pickletools
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -45,7 +46,8 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
     """
     size = Path(path).stat().st_size
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of texts with strange escapes, which are refused or compared by name
             root = _Machine(_Reader(file, size)).run()
         return _as_checkpoint(root)
     except CheckpointError as error:

@@ -94,14 +94,8 @@ class FlowPairs(Sequence):
             not belong together.
         """
         name, *frames, flow_path = self.entries[index]
-        first, second = (_read_image(path) for path in frames)
         flow = read_flo(flow_path)
-        if first.shape != second.shape or first.shape[:2] != flow.shape[:2]:
-            raise ValueError(
-                f"The frames and the flow of {name} do not belong together: {first.shape[:2]}, {second.shape[:2]} and "
-                f"{flow.shape[:2]} pixels. Fetch the set again."
-            )
-        return {"frames": np.stack([first, second]), "flow": flow, "name": name}
+        return {"frames": np.stack([_read_image(path, flow.shape[:2]) for path in frames]), "flow": flow, "name": name}
 
 
 def sintel(folder: str | os.PathLike, *, rendering: str = "clean") -> FlowPairs:
@@ -178,11 +172,17 @@ def _complete(entries, root, origin):
     return FlowPairs(entries)
 
 
-def _read_image(path):
+def _read_image(path, sides):
+    """A frame of the size that its flow has: it is unpacked only then, since a few bytes can promise any size."""
     from PIL import Image
 
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError) as error:
+            found = image.size[::-1]
+            if found == sides:
+                return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"{path} cannot be read as an image ({error}). Fetch it again.") from error
+    raise ValueError(
+        f"{path} and its flow do not belong together: they have {found} and {sides} pixels. Fetch the set again."
+    )

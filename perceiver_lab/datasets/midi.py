@@ -1,7 +1,9 @@
 """Notes from and to MIDI files, by the package mido (extra "music"), which is imported inside functions only."""
 
+import io
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from perceiver_lab.datasets.notes import STEPS_PER_SECOND, Note
 
@@ -26,11 +28,10 @@ def read_midi(path: str | os.PathLike, *, steps_per_second: int = STEPS_PER_SECO
       ValueError: no MIDI file, or a damaged one.
     """
     mido = _import_mido()
-    try:
-        messages = list(mido.MidiFile(path))
-    except FileNotFoundError:
-        raise
-    except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
+    content = Path(path).read_bytes()
+    try:  # from memory: a file makes room for the four billion bytes that a damaged header may promise
+        messages = list(mido.MidiFile(file=io.BytesIO(content)))
+    except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError, ZeroDivisionError) as error:
         raise ValueError(f"{path} cannot be read as a MIDI file ({error}). Fetch it again.") from error
     keys, now = _Keys(), 0.0
     for message in messages:

@@ -5,11 +5,13 @@ Read with the standard library, which takes 2 s for 400 chorales; a test compare
 
 import io
 import zipfile
+import zlib
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+_LARGEST = 2**25  # bytes of a score, unpacked: the longest symphonies have a few million
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
@@ -43,9 +45,9 @@ def read_voices(content: bytes, names: Sequence[str]) -> list[tuple[Tone, ...]] 
     """
     try:
         root = ElementTree.fromstring(_uncompressed(content))
-    except (ElementTree.ParseError, zipfile.BadZipFile, KeyError) as error:
+    except _DAMAGED as error:
         raise ValueError(
-            f"This is no readable MusicXML ({error}). Expected the content of an .mxl or .xml file."
+            f"This is no readable MusicXML ({error!r}). Expected the content of an .mxl or .xml file."
         ) from error
     if root.tag != "score-partwise":
         raise ValueError(
@@ -54,16 +56,41 @@ def read_voices(content: bytes, names: Sequence[str]) -> list[tuple[Tone, ...]] 
     found = [(one.findtext("part-name") or "").strip() for one in root.iter("score-part")]
     if found != list(names):
         return None
-    return [_tones(name, part) for name, part in zip(names, root.findall("part"), strict=True)]
+    try:
+        return [_tones(name, part) for name, part in zip(names, root.findall("part"), strict=True)]
+    except (TypeError, KeyError, ZeroDivisionError) as error:  # a note without a length, a step that is none, ...
+        raise ValueError(f"The score lacks something or says what cannot be ({error!r}).") from error
+
+
+# What zipfile and ElementTree raise at damaged bytes: also at encryption and compression that they do not know.
+_DAMAGED = (
+    ElementTree.ParseError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 
 
 def _uncompressed(content):
     if not content.startswith(b"PK"):
         return content
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        container = ElementTree.fromstring(archive.read("META-INF/container.xml"))
-        named = next(one.get("full-path") for one in container.iter() if one.tag.endswith("rootfile"))
-        return archive.read(named)
+        container = ElementTree.fromstring(_member(archive, "META-INF/container.xml"))
+        named = [one.get("full-path", "") for one in container.iter() if one.tag.endswith("rootfile")]
+        return _member(archive, "".join(named[:1]))
+
+
+def _member(archive, name):
+    """A member of an archive, if it is no larger than a score can be: a few bytes may unpack to any number."""
+    size = archive.getinfo(name).file_size
+    if size > _LARGEST:
+        raise ValueError(f"{name} unpacks to {size:,} bytes; a score has at most {_LARGEST:,}")
+    return archive.read(name)
 
 
 def _tones(name, part):
