@@ -4,7 +4,7 @@ ARGS ?=
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: fuzz help setup lab test test-fast test-colab test-colab-all bench notebooks lock clean
+.PHONY: fuzz help setup lab test test-fast test-colab test-colab-all bench notebooks book lock clean
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\): .*## /\1: /p' Makefile | awk -F': ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ bench: .venv-dev ## measure; results go to benchmarks/results
 
 notebooks: .venv-dev ## execute every lesson from notebooks/source (ARGS="04 05" for some)
 	@$(RUN) tools/notebooks.py build $(ARGS)
+
+book: .venv-dev ## the reading edition, from the lessons as they are stored: build/book/index.html
+	@$(RUN) tools/book.py
 
 LOCK := uv pip compile --quiet --upgrade --generate-hashes --custom-compile-command "make lock"
 # One version of everything on every Python and platform; Colab is one machine.

@@ -48,6 +48,7 @@ def test_along_the_ruler(open_page):
     assert violations(page) == []
     page.set_viewport_size({"width": 420, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    expect(ruler).to_have_attribute("style", re.compile("960 / 192"))  # the room that larger numbers take
 
 
 def test_what_there_is_to_find_out(open_page):

@@ -28,7 +28,7 @@ function rulerBoard(model, { facts, style, change, view }) {
   const ruler = board({
     label: "Ruler", width: RULER.width, height: RULER.height,
     help: "Drag along the sequence, or use the arrow keys; Page Up and Page Down move by eight",
-    draw: (context, w, h) => { if (view()) paintRuler(context, w, h, { view: view(), style }); },
+    draw: (context, w, h) => { if (view()) paintRuler(context, w, h, { view: view(), style, scale: rulerScale(ruler.node) }); },
     onkey: ({ key }) => {
       const to = { Home: 0, End: facts.size - 1 }[key];
       if (to !== undefined) return go(to);
@@ -36,6 +36,7 @@ function rulerBoard(model, { facts, style, change, view }) {
       return by ? go(model.get("place") + by) : false;
     },
   });
+  new ResizeObserver(() => ruler.resize(RULER.width, rulerScale(ruler.node) < NARROW.below ? NARROW.height : RULER.height)).observe(ruler.node);
   const under = (event) => go(Math.floor(ruler.place(event)[0] * facts.size));
   ruler.node.addEventListener("pointerdown", (event) => { ruler.node.setPointerCapture?.(event.pointerId); under(event); });
   ruler.node.addEventListener("pointermove", (event) => { if (event.buttons & 1) under(event); });

@@ -1,6 +1,7 @@
 // ContextRuler, first part: what a pass costs, the ruler and the map as pictures, and what they say in words.
 
 const RULER = { width: 960, height: 168, bars: 84, top: 98, cell: 24 };
+const NARROW = { below: 0.7, height: 192 }; // a page on which the ruler is drawn smaller than this: room for larger numbers
 const MAP_SIDE = 200;
 const COST_LADDERS = {
   context: Array.from({ length: 12 }, (_, i) => 2 ** (6 + i)),
@@ -36,10 +37,15 @@ function weightsOf({ tiles, peaks, size }, head, place) {
   return Array.from({ length: size }, (_, i) => (peaks[row] * tiles[row * size + i]) / 255);
 }
 
-function paintRuler(context, width, height, { view, style }) {
+/** How large the ruler is drawn: 1, or less where the page is narrower than it. */
+const rulerScale = (node) => Math.min(1, node.getBoundingClientRect().width / RULER.width) || 1;
+
+function paintRuler(context, width, height, { view, style, scale }) {
   const { place, size, tokens, weights, most, double, latents, middle } = view;
   const [step, { bars, top, cell }] = [width / size, RULER];
   const x = (i) => i * step;
+  const narrow = scale < NARROW.below; // symbols could not be read in its cells; numbers stay as large as on wide pages
+  const number = narrow ? 11 / scale : 11;
   context.textAlign = "center";
   context.textBaseline = "middle";
   for (let i = 0; i < size; i += 1) {
@@ -55,11 +61,11 @@ function paintRuler(context, width, height, { view, style }) {
     context.strokeRect(x(i) + 0.5, top + 0.5, step - 1, cell - 1);
     context.fillStyle = style(seen ? "--pl-text" : "--pl-soft");
     context.font = `${seen ? 10 : 12}px ui-monospace, monospace`;
-    context.fillText(seen ? tokenSign(tokens[i]) : i === place + 1 ? "?" : "╱", x(i) + step / 2, top + cell / 2 + 0.5);
-    if (i % 8 === 0 || i === size - 1) {
-      context.font = "11px system-ui, sans-serif";
+    if (!narrow || !seen) context.fillText(seen ? tokenSign(tokens[i]) : i === place + 1 ? "?" : "╱", x(i) + step / 2, top + cell / 2 + 0.5);
+    if (narrow ? i % 16 === 0 : i % 8 === 0 || i === size - 1) {
+      context.font = `${number}px system-ui, sans-serif`;
       context.fillStyle = style("--pl-soft");
-      context.fillText(String(i), x(i) + step / 2, top + cell + 34);
+      context.fillText(String(i), Math.max(x(i) + step / 2, number / 3), top + cell + 28 + number / 2);
     }
   }
   context.strokeStyle = style("--pl-line");

@@ -26,3 +26,7 @@ class PageModel {
 const holder = document.getElementById("explorer");
 holder.replaceChildren();
 await render({ model: new PageModel(JSON.parse(document.getElementById("data").textContent)), el: holder });
+// In the frame of another page: tell it the height that is needed.
+if (window.parent !== window) {
+  new ResizeObserver(() => window.parent.postMessage({ height: document.body.scrollHeight }, "*")).observe(document.body);
+}
