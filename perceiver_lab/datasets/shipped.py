@@ -24,6 +24,7 @@ SHIPPED_SHA256 = {
     "mnist_test.png": "0fd777be745615df1c8604c7c47aa14cd1446c3b52aaad4ef633e9f403998def",
     "mnist_train.labels": "493b332089ef4945e6c8f18de058d5718e419723e1853b958ae08285ba2df4a1",
     "mnist_train.png": "210b0b5110f0f5663a2642d950b9e5571827a0d83a907817ac898fda8bf9c542",
+    "spoken_codebooks.npz": "6512824b69042102e2dd4f3f115255aec79af6155b3db23f3c6e880108e22f3f",
     "tinyshakespeare.txt.xz": "d2476529549e2da7ec5dd2530f028856808ec42fec335c232268c9c6af463bc6",
 }
 # The digits by the sha256 of the text inside the archive: a repacked archive is still the same data.

@@ -12,6 +12,10 @@
                 inputs (B, 1024, 96): embeddings of the value alone; its place turns queries and keys (rotary)
                 latents (B, 256, 96)          logits (B, 256, 259)
 
+    spoken_codes_ar   the same clips as codes of a residual quantiser, four for each two milliseconds
+                batch  {"inputs": (16, 1024), "targets": (16, 1024)}: half a second
+                logits (B, 256, 1027)
+
 Positions of pictures are learned tables for columns, rows and channels, as published for ImageNet 64 x 64.
 
     perceiver-lab train digits_ar --mode full
@@ -22,6 +26,7 @@ from flax import nnx
 from perceiver_lab.adapters import TokenInput
 from perceiver_lab.datasets import crop_events, halve, picture_events, sound_events
 from perceiver_lab.datasets.pictures import FIRST_PLACE
+from perceiver_lab.datasets.quantiser import code_events
 from perceiver_lab.datasets.sound import NUM_SAMPLES
 from perceiver_lab.layers import LearnedPositions
 from perceiver_lab.models import PerceiverAR, PerceiverARConfig
@@ -46,7 +51,7 @@ def build_picture(recipe: Recipe, rngs: nnx.Rngs) -> PerceiverAR:
 
 def build_sound(recipe: Recipe, rngs: nnx.Rngs) -> PerceiverAR:
     """Rotary positions: none in the inputs."""
-    inputs = TokenInput(NUM_SPECIAL_TOKENS + 256, recipe.model.latent_channels, rngs=rngs)
+    inputs = TokenInput(recipe.options["vocabulary"], recipe.model.latent_channels, rngs=rngs)
     return PerceiverAR(recipe.model, input_adapter=inputs, rngs=rngs)
 
 
@@ -64,6 +69,35 @@ def config(num_latents, context, **sizes):
 
 
 RATES = {"learning_rate": 2e-3, "warmup_steps": 100, "schedule": "warmup_cosine"}
+
+
+def sound(name, summary, *, events, longest, vocabulary, unit):
+    """The same model, context and training for samples and for codes."""
+    return Recipe(
+        name=name,
+        summary=summary,
+        build=build_sound,
+        model=config(256, 1024, num_self_attends=3),
+        options={"vocabulary": vocabulary},
+        data=Data(
+            name="spoken_digits",
+            train_transforms=(events(), crop_events(context=1024, fewest=256)),
+            test_transforms=(events(longest),),
+        ),
+        optimizer=OptimizerConfig(**RATES),
+        budgets={
+            "ci": Budget(steps=2, batch_size=2, train_part="[:10]", test_part="[:1]", test_batch_size=1),
+            "lab": Budget(steps=300, batch_size=16, test_part="[:10]", test_batch_size=10),
+            "full": Budget(steps=3000, batch_size=16, test_batch_size=20, evaluate_every=1000),
+        },
+        numerics=1,
+        loss=next_token_loss(),
+        predict=predict,
+        reads=READS,
+        measure=measure_events(unit),
+        headline=f"bits_per_{unit}",
+    )
+
 
 RECIPES = (
     Recipe(
@@ -89,27 +123,20 @@ RECIPES = (
         measure=measure_events("pixel"),
         headline="bits_per_pixel",
     ),
-    Recipe(
-        name="spoken_ar",
-        summary="256 latents hear 128 milliseconds of a spoken digit and say which sample comes next",
-        build=build_sound,
-        model=config(256, 1024, num_self_attends=3),
-        data=Data(
-            name="spoken_digits",
-            train_transforms=(sound_events(), crop_events(context=1024, fewest=256)),
-            test_transforms=(sound_events(NUM_SAMPLES + 1),),
-        ),
-        optimizer=OptimizerConfig(**RATES),
-        budgets={
-            "ci": Budget(steps=2, batch_size=2, train_part="[:10]", test_part="[:1]", test_batch_size=1),
-            "lab": Budget(steps=300, batch_size=16, test_part="[:10]", test_batch_size=10),
-            "full": Budget(steps=3000, batch_size=16, test_batch_size=20, evaluate_every=1000),
-        },
-        numerics=1,
-        loss=next_token_loss(),
-        predict=predict,
-        reads=READS,
-        measure=measure_events("sample"),
-        headline="bits_per_sample",
+    sound(
+        "spoken_ar",
+        "256 latents hear 128 milliseconds of a spoken digit and say which sample comes next",
+        events=sound_events,
+        longest=NUM_SAMPLES + 1,
+        vocabulary=NUM_SPECIAL_TOKENS + 256,
+        unit="sample",
+    ),
+    sound(
+        "spoken_codes_ar",
+        "256 latents hear half a second of a spoken digit and say which code of a quantiser comes next",
+        events=code_events,
+        longest=4 * NUM_SAMPLES // 16 + 1,
+        vocabulary=NUM_SPECIAL_TOKENS + 4 * 256,
+        unit="code",
     ),
 )

@@ -4,11 +4,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from perceiver_lab.datasets import ContextCounts, load, preceding
+from perceiver_lab.datasets.quantiser import spoken_quantiser
 from perceiver_lab.ops.sequences import NUM_SPECIAL_TOKENS, PAD
 from perceiver_lab.recipes.base import Recipe
 
 AROUND = ((0, -1), (-1, 0), (-1, 1), (-1, -1), (0, -2), (-2, 0))  # (rows, columns) to a pixel's neighbours, as counted
-REACH = 6  # samples before the next one that the n-gram may use
+REACH = 6  # samples or codes before the next one that an n-gram may use
 TAPS = 16  # samples that the linear predictor reads
 FINE, COARSE = 128, 12  # steps in which the predictor's guess, and the size of its last errors, are told to who counts
 
@@ -38,6 +39,23 @@ def count_samples(recipe: Recipe) -> dict[str, float]:
     taps = linear_predictor(train)
     guesses = _count(train, test, lambda events: predictor_contexts(events, taps), {}, "predictor")
     return found | {"predictor": guesses["predictor"]}
+
+
+def count_codes(recipe: Recipe) -> dict[str, float]:
+    """Bits per code of the test clips, by counting.
+
+    Returns:
+      "alone", told the stage of the code only; "markov", the code before as well; "n-gram", as many codes before as are
+      best on the last sixth of the training clips; "known", how many numbers that is told, the stage counted.
+    """
+    train, test = (_events(recipe, split) for split in (recipe.data.train, recipe.data.test))
+    return _count(train, test, code_contexts, {"alone": 1, "markov": 2}, "n-gram")
+
+
+def code_contexts(events: Int[np.ndarray, " m"]) -> Int[np.ndarray, "n k"]:
+    """For every code its stage, and the codes before, the nearest first."""
+    stage = np.arange(len(events) - 1) % len(spoken_quantiser().codebooks)
+    return np.concatenate([stage[:, None], preceding(np.asarray(events)[1:], REACH)], axis=1)
 
 
 def pixel_contexts(events: Int[np.ndarray, " m"], side: int) -> Int[np.ndarray, "n k"]:
