@@ -12,7 +12,7 @@
 # ---
 
 # %% [markdown]
-# # 01 Cross-attention is all of it
+# # 01 · Cross-attention is all of it
 #
 # A Perceiver looks at its input through one operation, and this lesson is about that operation. You will write it as a
 # loop, as two lines of `einsum` and as a module, and each time you will check that the numbers are the same.
