@@ -7,6 +7,7 @@ from docutils import nodes
 
 # What Python writes itself where the author of a named tuple wrote nothing.
 BY_PYTHON = re.compile(r"(Create new instance of \w+\(|Alias for field number \d)")
+NO_PYTHON = re.compile(r"<[^<>]*>")  # a default such as <factory>, for which Sphinx would give up on the types as well
 CODE = re.compile(r"(`[^`]*`)")
 SPECIAL = re.compile(r"[*|]|(?<=\w)_(?=\W|$)")
 
@@ -36,15 +37,15 @@ def _code_follows(lines, indent):
     return bool(lines) and not lines[0].strip() and len(following) - len(following.lstrip()) > indent
 
 
-def signature_of_init(app, what, name, obj, options, signature, return_annotation):
-    """Flax's metaclass hides what a module takes."""
+def readable_signature(app, what, name, obj, options, signature, return_annotation):
+    """What a module takes, which Flax's metaclass hides; and no default that is no Python."""
     if what == "class" and "flax" in getattr(type(obj), "__module__", ""):
         from sphinx.util.inspect import stringify_signature
 
         own = inspect.signature(obj.__init__)
         shown = own.replace(parameters=list(own.parameters.values())[1:])
         signature = stringify_signature(shown, unqualified_typehints=True, show_return_annotation=False)
-    return signature, return_annotation
+    return signature and NO_PYTHON.sub("...", signature), return_annotation
 
 
 def skip_foreign(app, what, name, obj, skip, options):
@@ -62,7 +63,7 @@ def shorten(app, doctree):
 
 def setup(app):
     app.connect("autodoc-process-docstring", escape, priority=400)  # before the Google style is read
-    app.connect("autodoc-process-signature", signature_of_init)
+    app.connect("autodoc-process-signature", readable_signature)
     app.connect("autodoc-skip-member", skip_foreign)
     app.connect("doctree-read", shorten)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
