@@ -8,6 +8,7 @@ from perceiver_lab.datasets.augment import evaluation_crop, normalise, random_ar
 from perceiver_lab.datasets.battle import pad_units, turn_battle
 from perceiver_lab.datasets.bytes import decode_ids, encode_text, hide_ids, is_text, pad_ids
 from perceiver_lab.datasets.cells import in_a_row, mean_cells, smooth_cells, white_noise
+from perceiver_lab.datasets.clouds import sample_points, turn_points, unit_cube
 from perceiver_lab.datasets.contexts import ContextCounts, preceding
 from perceiver_lab.datasets.dense import sample_cells, spread_cells, turn_and_mirror
 from perceiver_lab.datasets.events import crop_events, events_text, mirrored, text_events
@@ -17,6 +18,7 @@ from perceiver_lab.datasets.loading import arrays, content_sha256, data_hash, lo
 from perceiver_lab.datasets.maestro import maestro
 from perceiver_lab.datasets.masking import first_window, mask_spans, mask_words, random_window
 from perceiver_lab.datasets.mixing import draw_mix, mix_pairs
+from perceiver_lab.datasets.modelnet import modelnet40, read_off
 from perceiver_lab.datasets.motorcycle import motorcycle
 from perceiver_lab.datasets.ngrams import NeighbourCounts, PrecedingCounts, speaker_guesses
 from perceiver_lab.datasets.paths import cache_root, data_root
@@ -83,6 +85,7 @@ __all__ = [
     "mirror_pair",
     "mirrored",
     "mix_pairs",
+    "modelnet40",
     "motorcycle",
     "names",
     "normalise",
@@ -101,10 +104,12 @@ __all__ = [
     "random_shift",
     "random_window",
     "read_flo",
+    "read_off",
     "resize_cubic",
     "sample_cells",
     "sample_flow",
     "sample_pixels",
+    "sample_points",
     "scale_pair",
     "scale_video",
     "shift_sound",
@@ -120,6 +125,8 @@ __all__ = [
     "turn_and_mirror",
     "turn_battle",
     "turn_down",
+    "turn_points",
+    "unit_cube",
     "white_noise",
     "write_flo",
 ]

@@ -14,6 +14,7 @@ from perceiver_lab.datasets import canvases, moving_shapes, scenes, shipped
 from perceiver_lab.datasets.battle_builder import Battles
 from perceiver_lab.datasets.captions_builder import Captions
 from perceiver_lab.datasets.chorales_builder import Chorales
+from perceiver_lab.datasets.clouds_builder import Clouds
 from perceiver_lab.datasets.mirrored_builder import Mirrored
 from perceiver_lab.datasets.one_sense_builder import OneSense
 from perceiver_lab.datasets.photo_windows_builder import PhotoWindows
@@ -253,6 +254,7 @@ BUILDERS = {
     "mirrored": Mirrored,
     "photo_windows": PhotoWindows,
     "chorales": Chorales,
+    "clouds": Clouds,
 }
 
 

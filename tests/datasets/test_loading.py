@@ -19,6 +19,7 @@ SMALL = (
     "mirrored",
     "photo_windows",
     "chorales",
+    "clouds",
 )
 CANVASES = (
     "large_digits",
