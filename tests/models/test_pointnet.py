@@ -45,8 +45,9 @@ def test_a_set(model):
     order = np.random.default_rng(1).permutation(40)
     np.testing.assert_allclose(model(CLOUDS[:, order]), logits, atol=1e-6)
     np.testing.assert_allclose(model(jnp.concatenate([CLOUDS, CLOUDS[:, :7]], axis=1)), logits, atol=1e-6)
-    padded = jnp.concatenate([CLOUDS, 9 + CLOUDS[:, :5]], axis=1)
-    mask = jnp.broadcast_to(jnp.arange(45)[None] < 40, (2, 45))
+    others = jnp.asarray(np.random.default_rng(5).normal(size=(2, 60, 3)), jnp.float32)
+    padded = jnp.concatenate([CLOUDS, others], axis=1)
+    mask = jnp.broadcast_to(jnp.arange(100)[None] < 40, (2, 100))
     np.testing.assert_allclose(model(padded, mask=mask), logits, atol=1e-6)
     assert np.abs(model(padded) - logits).max() > 1e-3
     assert np.isfinite(model(padded, mask=jnp.zeros_like(mask))).all()
