@@ -14,6 +14,7 @@ from perceiver_lab.explorers.ruler import ContextRuler
 from perceiver_lab.explorers.shapes import ShapeTracer
 from perceiver_lab.explorers.shuffle import ShuffleDial
 from perceiver_lab.explorers.unshuffle import Unshuffler
+from perceiver_lab.explorers.ward import WardRound
 
 __all__ = [
     "ArrayProvider",
@@ -32,4 +33,5 @@ __all__ = [
     "ShuffleDial",
     "Task",
     "Unshuffler",
+    "WardRound",
 ]
