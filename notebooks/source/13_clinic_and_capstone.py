@@ -154,8 +154,8 @@ for letter, name in ward.items():
 patients = {letter: ailing(name, sound) for letter, name in ward.items()}
 
 # %% [markdown]
-# All examinations on all patients, the sound one on top. Read it row by row. In each row, one number is far from normal;
-# in one row, none of them tells, and in one nearly all do.
+# All examinations on all patients, the sound one on top. Read it row by row, and ask of each number whether it is
+# normal.
 
 # %%
 print(" " * 8, *(f"{name:>20s}" for name in examinations))
@@ -272,7 +272,7 @@ hidden = jnp.asarray(pad_ids(hide_ids(encode_text("Who speaks? What, ho! Attend.
 for name, model in (("sound", healer), ("patient", ill)):
     said, maps = attention_maps(model, hidden, mask=hidden != 0)
     rows = maps[-1].weights
-    print(f"{name:8s}{decode_ids(said.argmax(axis=-1)[0])!r}")
+    print(f"{name:8s}{decode_ids(said.argmax(axis=-1)[0, :28])!r}")
     print(f"LAB {name}: all rows of the decoder's map alike: {bool(np.ptp(rows, axis=2).max() < 1e-6)}")
 
 # %% [markdown]

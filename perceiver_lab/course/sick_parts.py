@@ -4,6 +4,7 @@ Each is called as the part that it stands for, and holds it: its parameters are 
 """
 
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
@@ -44,7 +45,8 @@ class Octaves(FourierPositions):
         """Encode the whole grid (m, c), or the coordinates given (b, m, c), in the order of the sound features."""
         sound = super().__call__(coordinates)
         num_axes = len(self.shape)
-        bands = jnp.stack([jnp.geomspace(1.0, side / 2, self.num_bands) for side in self.max_resolution])
+        bands = np.stack([np.geomspace(1.0, side / 2, self.num_bands) for side in self.max_resolution])
+        bands = jnp.asarray(bands, jnp.float32)
         positions = sound[..., :num_axes]
         phases = positions[..., None] * bands.reshape((1,) * (positions.ndim - 1) + bands.shape) * jnp.pi
         phases = phases.reshape(*positions.shape[:-1], -1)

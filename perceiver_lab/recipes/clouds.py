@@ -58,6 +58,9 @@ def measure(model: nnx.Module, batches: Iterable[Mapping]) -> dict[str, float]:
     return evaluate(model, batches, predict, READS).as_dict()
 
 
+DATA = Data(name="clouds", train_transforms=(turn_points, sample_points(256)), test_transforms=())
+
+
 def recipe(name, summary, *, build, model, learning_rate, options=None):
     """The same clouds in the same order, turned alike, and as many steps for both."""
     return Recipe(
@@ -66,7 +69,7 @@ def recipe(name, summary, *, build, model, learning_rate, options=None):
         build=build,
         model=model,
         options=options or {},
-        data=Data(name="clouds", train_transforms=(turn_points, sample_points(256)), test_transforms=()),
+        data=DATA,
         optimizer=OptimizerConfig(
             learning_rate=learning_rate, warmup_steps=100, schedule="warmup_cosine", weight_decay=0.05
         ),
