@@ -96,8 +96,7 @@ AILMENTS = {
             name="one-hot softmax",
             complaint="It is sure of what it says, often wrongly, and nothing is NaN.",
             cause="Queries are 64 times too long: scores that are not divided, or weights that started too large.",
-            sign="Maps: every latent looks at a single pixel. A softmax that is as good as one-hot passes hardly any "
-            "gradient on to queries and keys.",
+            sign="Maps: most latents look at a single pixel. A sound read looks at several.",
             cure="Divide scores by the square root of a head's width, normalise before projecting, and start small.",
             needs="encoder.reads",
             infect=_one_hot,
@@ -154,8 +153,8 @@ AILMENTS = {
         Ailment(
             name="wrong band spacing",
             complaint="The weights were loaded without a word, every shape fits, and it is worse than published.",
-            cause="Frequencies in equal factors, as NeRF has them, where the paper has equal steps from 1 to Nyquist.",
-            sign="Inputs: first and last band agree with `ops.fourier_features`, those between do not.",
+            cause="Frequencies that double from band to band, where the paper has equal steps from 1 to Nyquist.",
+            sign="Inputs: the lowest bands agree with `ops.fourier_features`, all higher ones do not.",
             cure="linspace(1, resolution / 2, num_bands): 2103.03206, section 3.2.",
             needs="input_adapter.positions.num_bands",
             infect=_octaves,

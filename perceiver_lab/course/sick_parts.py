@@ -4,7 +4,6 @@ Each is called as the part that it stands for, and holds it: its parameters are 
 """
 
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
@@ -36,19 +35,16 @@ class WithoutPositions(nnx.Module):
 
 
 class Octaves(FourierPositions):
-    """Fourier features whose frequencies are spread by equal factors instead of equal steps, as NeRF has them.
+    """Fourier features whose frequencies double from band to band, 1, 2, 4, 8..., instead of growing by equal steps.
 
-    The first and the last are the same, and so is the number of channels. All between them are others.
+    There are as many channels as before, in the same order. The highest frequencies lie beyond Nyquist.
     """
 
     def __call__(self, coordinates: Float[Array, "*b m n"] | None = None) -> Float[Array, "*b m c"]:
         """Encode the whole grid (m, c), or the coordinates given (b, m, c), in the order of the sound features."""
-        sound = super().__call__(coordinates)
-        num_axes = len(self.shape)
-        bands = np.stack([np.geomspace(1.0, side / 2, self.num_bands) for side in self.max_resolution])
-        bands = jnp.asarray(bands, jnp.float32)
-        positions = sound[..., :num_axes]
-        phases = positions[..., None] * bands.reshape((1,) * (positions.ndim - 1) + bands.shape) * jnp.pi
+        positions = super().__call__(coordinates)[..., : len(self.shape)]
+        bands = jnp.exp2(jnp.arange(self.num_bands, dtype=jnp.float32))
+        phases = jnp.expand_dims(positions, -1) * jnp.expand_dims(bands, tuple(range(positions.ndim))) * jnp.pi
         phases = phases.reshape(*positions.shape[:-1], -1)
         return jnp.concatenate([positions, jnp.sin(phases), jnp.cos(phases)], axis=-1)
 

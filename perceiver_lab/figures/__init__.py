@@ -1,6 +1,7 @@
 """Figures: arrays in, a figure with alt text out. All come from `figure`, and show themselves at the end of a cell."""
 
 from perceiver_lab.figures.asking import labels_to_rgb, perceiver_io_diagram, query_points
+from perceiver_lab.figures.clouds import point_clouds
 from perceiver_lab.figures.diagrams import cross_attention_shapes, perceiver_diagram
 from perceiver_lab.figures.explaining import explanations, ways_to_look
 from perceiver_lab.figures.flow import flow_grid, flow_to_rgb, wheel_rgb
@@ -72,6 +73,7 @@ __all__ = [
     "perceiver_diagram",
     "perceiver_io_diagram",
     "piano_roll",
+    "point_clouds",
     "position_clouds",
     "query_points",
     "senses_diagram",

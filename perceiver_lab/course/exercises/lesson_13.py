@@ -42,11 +42,6 @@ def _of_all_rows(weights):
     return np.exp(_entropy(weights).mean())
 
 
-def _zeros_are_nan(weights):
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.exp(-(weights * np.log(weights)).sum(axis=-1))
-
-
 def _inverted(lengths, size):
     return ~may_be_read(lengths, size)
 
@@ -139,7 +134,6 @@ EXERCISES = (
                 (_in_bits, "that is an entropy in bits with a base of e: take both in nats"),
                 (_of_the_largest, "that is one over the largest weight: the others count too"),
                 (_of_all_rows, "one number for each row, not one for all"),
-                (_zeros_are_nan, "0 times log 0 is NaN: a weight of 0 adds nothing to the entropy"),
             ],
         ),
         because="It is a count that needs no threshold: 1 is a one-hot softmax, m a read that does not choose.",
