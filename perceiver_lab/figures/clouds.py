@@ -1,4 +1,4 @@
-"""Point clouds as pictures: seen from one side, the nearer a point the brighter."""
+"""Point clouds as pictures: seen from one side, the nearer a point, the larger and brighter."""
 
 from collections.abc import Sequence
 
@@ -57,7 +57,8 @@ def _draw(ax, points, marked):
     x, y, near = (points @ axis for axis in (_RIGHT, _UP, _TOWARDS))
     order = np.argsort(near)  # the nearest are drawn last
     if marked is None:
-        ax.scatter(x[order], y[order], c=near[order], cmap=SEQUENTIAL, s=3, linewidths=0)
+        sizes = np.linspace(1.5, 7, len(points))
+        ax.scatter(x[order], y[order], c=near[order], cmap=SEQUENTIAL, s=sizes, linewidths=0)
         return
     ax.scatter(x[order], y[order], c="#b8bcc4", s=2, linewidths=0)
     ax.scatter(x[marked], y[marked], c=COLOURS[1], s=9, marker="o", edgecolors="#333333", linewidths=0.3)

@@ -7,20 +7,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from perceiver_lab.adapters import ClassOutput, ImageInput
 from perceiver_lab.explorers import WardRound
 from perceiver_lab.introspect import attention_maps
-from perceiver_lab.models import Perceiver, PerceiverConfig
 
-IMAGES = np.random.default_rng(0).normal(size=(3, 4, 4, 1)).astype(np.float32)
-
-
-def made(seed):
-    config = PerceiverConfig(num_latents=3, latent_channels=8, num_self_attends_per_block=1, num_self_heads=2)
-    rngs = nnx.Rngs(seed)
-    output = ClassOutput(8, 4, rngs=rngs)
-    output.linear.kernel[...] = jax.random.normal(jax.random.key(seed), (8, 4))
-    return Perceiver(config, input_adapter=ImageInput((4, 4, 1), num_bands=2), output_adapter=output, rngs=rngs)
+from .wards import IMAGES, made
 
 
 @pytest.fixture(scope="module")
