@@ -17,21 +17,35 @@
 # minutes with the exercises. The cells alone take a few minutes on two cores.
 
 # %%
-# The same in every lesson. In Colab it fetches the course first; anywhere else it only finds it.
+# The same in every lesson. It finds the course; in Colab it fetches the course first.
+import importlib.util
 import pathlib
 import subprocess
 import sys
 
-colab = pathlib.Path("/content/perceiver-lab")
-if "google.colab" in sys.modules and not colab.exists():
-    source = "https://github.com/perceiver-lab/perceiver-lab"
-    subprocess.run(["git", "clone", "-q", "--depth=1", source, str(colab)], check=True)
-    small = ["jaxtyping", "wadler-lindig", "safetensors"]  # JAX, Flax and the rest are there already
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", *small], check=True)
-for folder in (pathlib.Path.cwd(), *pathlib.Path.cwd().parents, colab):
+repository = ""
+here = pathlib.Path.cwd()
+wheels, clone = sorted(here.glob("perceiver_lab-*.whl")), here / "perceiver-lab"
+if "google.colab" in sys.modules and not clone.exists() and importlib.util.find_spec("perceiver_lab") is None:
+    if wheels:
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", str(wheels[-1])])
+    elif repository:
+        subprocess.run(["git", "clone", "-q", "--depth=1", repository, str(clone)])
+for folder in (here, *here.parents, clone):
     if (folder / "perceiver_lab" / "__init__.py").exists():
         sys.path.insert(0, str(folder))
         break
+importlib.invalidate_caches()
+if importlib.util.find_spec("perceiver_lab") is None:
+    sys.exit(
+        "The library perceiver_lab is not here. On your computer, in a copy of the course, run `uv build --wheel` or "
+        "`pip wheel --no-deps -w dist .`; upload the file dist/perceiver_lab-*.whl (in Colab: the folder on the left, "
+        "then the arrow); then run this cell again."
+    )
+
+from perceiver_lab.colab import prepare
+
+prepare()  # in Colab: what is missing
 
 from perceiver_lab.course import setup
 
@@ -327,7 +341,7 @@ figures.point_clouds(parts["test"]["points"][kinds], titles=names[:10])
 # What does a Perceiver need to read them? An input adapter, which says of each element what it is and where it is. Here
 # both are the same thing, three coordinates: the inputs are their Fourier features and nothing else. All that comes after
 # is there already. And since a cloud may be turned as one likes, training turns it, and takes a quarter of the points
-# each time. This is all of it, 37 lines:
+# each time. Adapter, model, batches, loss and training are 32 lines, and the score below takes 5 more:
 
 
 # %%
@@ -414,13 +428,14 @@ figures.accuracy_bars(
 )  # fmt: skip
 
 # %% [markdown]
-# @@RESULT@@
+# 95.1 % and 93.7 % of 1,000 clouds, intervals that overlap, one run each, and nothing tuned for either: by this number the
+# two are level.
 #
 # ## Look inside
 #
 # Which points does an answer hang on? PointNet says so itself: in each channel one point is the largest, and all points
 # that are the largest nowhere may be left out. A Perceiver's read weighs all points; here are those that its latents
-# look at most, as many as PointNet's.
+# look at most, as many as PointNet's. PointNet's are spread over the whole shape; the Perceiver's lie in patches.
 
 # %%
 pointnet, perceiver = (results[name].model for name in ("pointnet", "perceiver"))
@@ -438,12 +453,15 @@ figures.point_clouds(
 )  # fmt: skip
 
 # %% [markdown]
-# ### How few points will do?
+# ### Alike in the score, and not alike
 #
-# A scanner may see less. Both take a mask, so one can hide points at random and ask again.
+# A scanner may see less than it did in training, and now and then it measures a point that is nowhere. Both models take a
+# mask, so one can hide points at random; and one can move ten of 1,024 points to any place.
 
 # %%
 asked = points[: budget(ci=50, lab=500)]
+astray = asked.copy()
+astray[:, :10] = np.random.default_rng(2).uniform(-1, 1, (len(asked), 10, 3))
 lottery = np.random.default_rng(0).permuted(np.tile(np.arange(1024), (len(asked), 1)), axis=1)
 
 
@@ -452,16 +470,21 @@ def classify(model, points, mask):
     return model(points, mask=mask).argmax(axis=-1)
 
 
-print("points kept ", *(f"{kept:6d}" for kept in (1024, 256, 64, 32, 16)))
-for name, one in results.items():
-    rights = []
-    for kept in (1024, 256, 64, 32, 16):
-        said = [classify(one.model, asked[i : i + 50], lottery[i : i + 50] < kept) for i in range(0, len(asked), 50)]
-        rights.append((np.concatenate(said) == shapes[: len(asked)]).mean())
-    print(f"{name:12s}", *(f"{right:6.1%}" for right in rights))
+def rightly(model, points, kept):
+    said = [classify(model, points[i : i + 50], lottery[i : i + 50] < kept) for i in range(0, len(points), 50)]
+    return (np.concatenate(said) == shapes[: len(points)]).mean()
+
+
+trials = {f"{kept} points": (asked, kept) for kept in (1024, 256, 64, 32)} | {"10 of 1024 astray": (astray, 1024)}
+print(f"{'':18s}", *(f"{name:>10s}" for name in results))
+for trial, (seen, kept) in trials.items():
+    print(f"{trial:18s}", *(f"{rightly(one.model, seen, kept):10.1%}" for one in results.values()))
 
 # %% [markdown]
-# @@FEW@@
+# With 256 points, as in training, PointNet is even a little ahead. But a maximum listens to the loudest: the more points
+# there are, the larger it grows, and with few points, or with ten that are nowhere, it says something else. The read of
+# the Perceiver is a mean, weighted but a mean, and a few points among many move it little. The same score, then, and two
+# different models; an examination shows which one you want.
 #
 # ## Exercises
 #

@@ -43,7 +43,7 @@ def cloud(label: int, rng: np.random.Generator) -> Float32[np.ndarray, "1024 3"]
 
 
 def unit_cube(points: Float[np.ndarray, "m 3"]) -> Float[np.ndarray, "m 3"]:
-    """Move the mean of the points to 0, and scale the largest coordinate to 1 (2103.03206, section 4.3).
+    """Move the mean of the points to 0, and scale the largest coordinate to 1.
 
     Raises:
       ValueError: points that are all in one place or no numbers; no cube is around them.

@@ -21,8 +21,8 @@ class PointNetConfig:
     Attributes:
       num_classes: logits.
       num_axes: coordinates of a point.
-      point_widths: of the layers that every point goes through; the paper has 64, 64, 64, 128, 1024.
-      widths: of the layers after the pooling; the paper has 512, 256.
+      point_widths: of the layers that every point goes through.
+      widths: of the layers after the pooling.
       dropout_rate: before the last layer, in training.
 
     Raises:
@@ -43,10 +43,9 @@ class PointNetConfig:
 
 
 class PointNet(nnx.Module):
-    """g(max over points of h(x)), h and g being layers with norm and ReLU (1612.00593, section 4.2, equation 1).
+    """g(max over points of h(x)), h and g being layers with norm and ReLU (after 1612.00593).
 
-    The paper's version without its two transformation networks; layer norm takes the place of batch norm, so that
-    training and test compute the same.
+    Nothing here turns the points first, and the norm is layer norm, so that training and test compute the same.
     """
 
     def __init__(self, config: PointNetConfig, *, rngs: nnx.Rngs):
@@ -87,7 +86,7 @@ class PointNet(nnx.Module):
     ) -> tuple[Float[Array, "b c"], Int[Array, "b c"]]:
         """The largest value of each channel, and the number of the point that has it.
 
-        The points that are named here are the cloud's *critical set* (section 4.3): all others could be left out.
+        The points that are named here are the cloud's *critical set*: all others could be left out.
 
         Raises:
           ValueError: as in the call.
