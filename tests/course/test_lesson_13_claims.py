@@ -62,7 +62,7 @@ def test_alike_in_the_score_and_not_alike(shipped, fresh):
         for trial, seen, kept in (("256", points, 256), ("64", points, 64), ("astray", astray, 1024)):
             said = np.asarray(call(model, jnp.asarray(seen), jnp.asarray(lottery < kept)))
             right[name, trial] = float((said == labels).mean())
-    assert min(right["perceiver", "256"], right["pointnet", "256"]) > 0.9
+    assert right["pointnet", "256"] >= right["perceiver", "256"] > 0.9
     for trial in ("64", "astray"):
         assert right["perceiver", trial] > right["pointnet", trial] + 0.1, right
 

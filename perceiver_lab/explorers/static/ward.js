@@ -37,7 +37,7 @@ function wardSays(seen, facts) {
 function describeWard(model, seen, facts) {
   const name = facts.patients[model.get("patient")];
   const label = facts.class_names[facts.labels[model.get("image")]];
-  const moved = wardDone(model) === "no examination" ? "" : ` Its logits moved by up to ${wardChange(seen.change)}.`;
+  const moved = wardDone(model) === "no examination" || seen.change === null ? "" : ` Its logits moved by up to ${wardChange(seen.change)}.`;
   const hidden = model.get("hidden") ? ` ${percent(seen.on_hidden)} of the weight lies on what is hidden.` : "";
   return `${name}, a picture of ${label}, ${wardDone(model)}: it ${wardSays(seen, facts)}.${moved} A latent looks at ${wardMiddle(seen.looked).toPrecision(2)} pixels.${hidden}`;
 }
