@@ -253,22 +253,31 @@ print(f"loss at the end {run.history.curve('nats')[1][-1]:.2f} nats; no honest m
 reveal("13", "B", "below the floor, a model must have seen what it is asked for.")
 
 # %% [markdown]
-# Look at the map. The latent at place p has to say what stands at place p + 1. Where does it look?
+# Look at the maps. The latent at place p has to say what stands at place p + 1. Where does it look, and where does the
+# shipped model look, which was trained without the leak?
 
 # %%
 events = jnp.asarray(arrays("mirrored", "test")["events"][:1, :48])
-weights = attention_maps(run.model, events)[1][0].weights[0].mean(axis=0)
-first = 48 - len(weights)
-ahead = weights[np.arange(len(weights) - 1), first + 1 + np.arange(len(weights) - 1)].mean()
-print(f"weight on the place that has to be foretold: {ahead:.0%}")
-figures.map_grid(
-    weights[None], titles=[f"a row for each latent, from place {first} on; a column for each place that is read"],
-    columns=1, alt=f"Attention of 16 latents on 48 places; {ahead:.0%} of the weight lies on the diagonal one place right of "
-    "each latent's own.",
+honest = trained("copy_ar").model
+maps = {
+    who: attention_maps(model, events)[1][0].weights[0].mean(axis=0)
+    for who, model in {"the patient": run.model, "the shipped model": honest}.items()
+}
+first = 48 - 16  # the place of the first latent
+ahead = {who: one[np.arange(15), first + 1 + np.arange(15)].mean() for who, one in maps.items()}
+told = "; ".join(f"{who} {share:.0%}" for who, share in ahead.items())
+print("weight on the place that has to be foretold:", told)
+made, axes = figures.figure(
+    1, 2, size=(9.6, 2.6), alt=f"Attention of 16 latents on 48 places. Weight on the place that has to be foretold: {told}."
 )  # fmt: skip
+for ax, (who, one) in zip(axes[0], maps.items(), strict=True):
+    ax.imshow(one, cmap=figures.SEQUENTIAL, aspect="auto", extent=(0, 48, 48, first))
+    ax.set(title=who, xlabel="place that is read", ylabel="latent at place")
+made
 
 # %% [markdown]
-# **The map reads the answer.** The loss is healthy, better than healthy, and the model is worthless: when it has to
+# On the right is the stripe of lesson 09: a place is foretold from the one that it mirrors. On the left is a stripe one
+# place ahead of each latent's own. **The map reads the answer.** The loss is healthy, better than healthy, and the model is worthless: when it has to
 # write, the next symbol is not there to be read. A gradient would have told before the first step:
 
 
@@ -284,7 +293,7 @@ def leaks(model):
 
 
 print("LAB the patient leaks:", len(leaks(run.model)) > 0)
-print("LAB leaks of the shipped model:", len(leaks(trained("copy_ar").model)))
+print("LAB leaks of the shipped model:", len(leaks(honest)))
 
 # %% [markdown]
 # ## The one that always says the same
