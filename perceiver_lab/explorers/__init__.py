@@ -13,6 +13,7 @@ from perceiver_lab.explorers.providers import ArrayProvider, ModelProvider, Prov
 from perceiver_lab.explorers.ruler import ContextRuler
 from perceiver_lab.explorers.shapes import ShapeTracer
 from perceiver_lab.explorers.shuffle import ShuffleDial
+from perceiver_lab.explorers.stepper import DecodeStepper
 from perceiver_lab.explorers.unshuffle import Unshuffler
 from perceiver_lab.explorers.ward import WardRound
 
@@ -21,6 +22,7 @@ __all__ = [
     "AttentionExplorer",
     "BudgetPlanner",
     "ContextRuler",
+    "DecodeStepper",
     "DragQuery",
     "Explorer",
     "FourierBandwidth",

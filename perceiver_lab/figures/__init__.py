@@ -2,6 +2,7 @@
 
 from perceiver_lab.figures.asking import labels_to_rgb, perceiver_io_diagram, query_points
 from perceiver_lab.figures.clouds import point_clouds
+from perceiver_lab.figures.decoding import cache_film, heated_bars
 from perceiver_lab.figures.diagrams import cross_attention_shapes, perceiver_diagram
 from perceiver_lab.figures.explaining import explanations, ways_to_look
 from perceiver_lab.figures.flow import flow_grid, flow_to_rgb, wheel_rgb
@@ -47,6 +48,7 @@ __all__ = [
     "attention_on_image",
     "attention_on_sound",
     "bits_bars",
+    "cache_film",
     "confusion",
     "copy_frame",
     "copy_maps",
@@ -56,6 +58,7 @@ __all__ = [
     "flow_grid",
     "flow_to_rgb",
     "fourier_bands",
+    "heated_bars",
     "hip_diagram",
     "image_grid",
     "image_html",
