@@ -15,8 +15,8 @@
 # - say what a long context costs, for a pass and for each token.
 #
 # **Needs** lesson [04](04_the_perceiver.ipynb) (read, latent layers) and lesson [03](03_where_am_i.ipynb) (positions).
-# **Next** lesson 10 lets such models write. **Time** about 80 minutes with the exercises. The cells alone take a few
-# minutes on two cores.
+# **Next** lesson [10](10_decoding_fast.ipynb) lets such models write. **Time** about 80 minutes with the exercises. The
+# cells alone take a few minutes on two cores.
 
 # %%
 # The same in every lesson. It finds the course; in Colab it fetches the course first.
@@ -628,7 +628,7 @@ for name, rows_asked in (("the read", 1024), ("a Transformer's layer", 131_072))
 # each of them in each layer. A Perceiver AR learns to say 1,024 tokens in the light of all events, and holds the
 # latents. Which places get latents is drawn anew in every step. The abstract of the paper speaks of more than a hundred
 # thousand tokens. And when it writes, one token after another, all keys and values of the read can be kept: that is
-# lesson 10.
+# lesson [10](10_decoding_fast.ipynb).
 #
 # ## Explore: the context ruler
 #
