@@ -24,6 +24,7 @@ from perceiver_lab.convert.pickles import read_checkpoint
 from perceiver_lab.datasets import decode_ids, encode_text, read_flo, write_flo
 from perceiver_lab.datasets.flow_files import FlowPairs
 from perceiver_lab.datasets.midi import read_midi, write_midi
+from perceiver_lab.datasets.modelnet import read_off
 from perceiver_lab.datasets.musicxml import read_voices
 from perceiver_lab.datasets.notes import Note
 from perceiver_lab.training.files import sealed, unseal
@@ -64,6 +65,7 @@ def readers(folder: Path) -> dict[str, Reader]:
     pickles = tuple(path.read_bytes() for path in sorted(FIXTURES.glob("haiku_*.pickle")))
     about = json.dumps({"sha256": "0" * 64, "metrics": {"accuracy": 0.9}}).encode()
     manifest = sealed({"step": 3, "files": {"a": "0" * 64}})
+    mesh = b"OFF\n4 2 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n3 0 1 2\n4 0 1 2 3\n"
     text = "Now, fair Hippolyta \u2014 \u00e9\u4e2d".encode()
     return {
         "pickle": Reader(pickles, ".pickle", read_checkpoint),
@@ -73,6 +75,7 @@ def readers(folder: Path) -> dict[str, Reader]:
         "midi": Reader((_midi(folder),), ".mid", read_midi),
         "musicxml": Reader(_scores(), ".mxl", lambda path: read_voices(path.read_bytes(), ["Alto"])),
         "flo": Reader((_flo(folder),), ".flo", read_flo),
+        "off": Reader((mesh,), ".off", read_off),
         "png": Reader((_picture("PNG"), _picture("PPM")), ".png", _frames(folder)),
         "text": Reader((text,), ".txt", lambda path: decode_ids(encode_text(path.read_bytes()))),
     }

@@ -10,7 +10,7 @@ from perceiver_lab.training import WeightsError, load_weights, save_weights
 from tests import fuzzing
 
 FILES = 300  # of each kind; `make fuzz` tries many more
-NAMES = ("about", "flo", "manifest", "midi", "musicxml", "pickle", "png", "safetensors", "text")
+NAMES = ("about", "flo", "manifest", "midi", "musicxml", "off", "pickle", "png", "safetensors", "text")
 
 
 @pytest.fixture

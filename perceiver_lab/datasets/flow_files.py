@@ -8,6 +8,7 @@ Neither set may be passed on, so nothing of them ships: get them from their auth
 Flow is in pixels, to the right and down: the first frame at p shows what the second shows at p + flow[p].
 """
 
+import io
 import itertools
 import os
 import struct
@@ -173,11 +174,15 @@ def _complete(entries, root, origin):
 
 
 def _read_image(path, sides):
-    """A frame of the size that its flow has: it is unpacked only then, since a few bytes can promise any size."""
+    """A frame of the size that its flow has.
+
+    A few bytes can promise any size. So they are unpacked only where the size is right, and are read from memory: asked
+    for the gigabytes of a damaged length, a file makes room for them.
+    """
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(Path(path).read_bytes())) as image:
             found = image.size[::-1]
             if found == sides:
                 return np.asarray(image.convert("RGB"))
