@@ -4,10 +4,12 @@
     digit    "a red 7."                              a real handwritten digit, coloured
     clip     "a red star then a blue circle."        one thing gives way to another
     order    "first? " -> "a red star."              the same clips, with a question
+    what     "what? " -> "two circles."              the same pictures as in "shapes", asked for all but the colour
 
 Shapes, colours, places and texts are synthetic, and a lesson that shows them must say so; digits and half of the
-backgrounds are real. Six of the 24 pairs of colour and shape never occur in training: whoever names them has not learnt
-captions by heart.
+backgrounds are real. Six of the 24 pairs of colour and shape are never named in training. They are shown there, but
+only with the question "what? ", whose answer leaves the colour out: whoever names them puts together two words that no
+caption did. (Not shown at all, they would be learnt to be impossible: red is never square.)
 """
 
 import itertools
@@ -38,7 +40,7 @@ JITTER = 25  # of each colour channel, either way
 COLOUR_GAP = 90  # of a thing to the middle of its background, as a distance in RGB
 NUMBERS = ("a", "two", "three")
 LARGEST = (13.0, 10.0, 8.5)  # pixels: the largest size where there are one, two or three
-KINDS = ("shapes", "digit", "clip", "order")
+KINDS = ("shapes", "digit", "clip", "order", "what")
 
 Pair = tuple[str, str]  # colour and shape
 HELD_OUT: tuple[Pair, ...] = (
@@ -69,13 +71,16 @@ class Captioned:
     other: str
 
 
-def shapes_picture(photos: Sequence[Photo], pairs: Sequence[Pair], rng: np.random.Generator) -> Captioned:
+def shapes_picture(
+    photos: Sequence[Photo], pairs: Sequence[Pair], rng: np.random.Generator, *, ask: bool = False
+) -> Captioned:
     """One, two or three shapes of one kind and colour.
 
     Args:
       photos: for backgrounds, as in `scenes.describe`.
-      pairs: of colour and shape, one of which is drawn at random: `KNOWN` or `HELD_OUT`.
+      pairs: of colour and shape, one of which is drawn at random: `KNOWN`, `HELD_OUT` or both.
       rng: the only source of chance. Give each example its own: `np.random.default_rng([seed, stream, index])`.
+      ask: ask what there is, and leave its colour out of the answer.
 
     Raises:
       ValueError: no photos, or one of another shape, type or size.
@@ -84,8 +89,10 @@ def shapes_picture(photos: Sequence[Photo], pairs: Sequence[Pair], rng: np.rando
     count = int(rng.integers(1, len(NUMBERS) + 1))
     background = _background(photos, [COLOURS[colour]], rng)
     shapes = _apart(kind, colour, count, rng)
-    answer = f"{NUMBERS[count - 1]} {colour} {kind}{'s' if count > 1 else ''}."
-    return Captioned(frames=_draw(background, shapes)[None], question="", answer=answer, other="")
+    name = f"{kind}{'s' if count > 1 else ''}."
+    question, words = ("what? ", name) if ask else ("", f"{colour} {name}")
+    answer = f"{NUMBERS[count - 1]} {words}"
+    return Captioned(frames=_draw(background, shapes)[None], question=question, answer=answer, other="")
 
 
 def digit_picture(

@@ -10,9 +10,9 @@ COUNTS = {"train": 8000, "test": 2400}
 _MNIST_LICENCE = "CC BY-SA 3.0 (MNIST, Y. LeCun, C. Cortes, C. Burges)"
 _PHOTO_LICENCES = "; ".join(photo.attribution for photo in shipped.PHOTO_FILES)
 
-# Of twelve records in a row. The test has 1,000 pictures of pairs that are not in training, and 1,000 questions.
+# Of twelve records in a row. The test has 1,000 pictures of pairs that training does not name, and 1,000 questions.
 _ROTA = {
-    "train": ("shapes",) * 4 + ("digit",) * 2 + ("clip",) * 2 + ("order",) * 4,
+    "train": ("shapes",) * 3 + ("what",) * 3 + ("digit",) * 2 + ("clip",) * 2 + ("order",) * 2,
     "test": ("shapes",) * 5 + ("order",) * 5 + ("digit", "clip"),
 }
 
@@ -22,10 +22,10 @@ class Captions(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     "frames" (4, 32, 32, 3), of which the first "num_frames" are there; "ids", the chunk <image> question answer <end>
     padded to 44; "asked", how many of them come before the answer; "other", the chunk with the wrong answer, for
-    questions; "kind"; "held_out", whether colour and shape never meet in training.
+    questions; "kind"; "held_out", whether colour and shape are never named together in training.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("1.1.0")
 
     def _info(self):
         tensor, shape = tfds.features.Tensor, (captions.FRAMES, captions.SIDE, captions.SIDE, 3)
@@ -64,8 +64,10 @@ def record(photos, digits, part, index):
     rng = np.random.default_rng([SEED, list(COUNTS).index(part), index])
     kind = _ROTA[part][index % len(_ROTA[part])]
     held_out = part == "test" and kind == "shapes"
-    if kind == "shapes":
-        example = captions.shapes_picture(photos, captions.HELD_OUT if held_out else captions.KNOWN, rng)
+    if kind in ("shapes", "what"):
+        every = captions.KNOWN + captions.HELD_OUT
+        pairs = every if kind == "what" else captions.HELD_OUT if held_out else captions.KNOWN
+        example = captions.shapes_picture(photos, pairs, rng, ask=kind == "what")
     elif kind == "digit":
         number = int(rng.integers(len(digits[1])))
         example = captions.digit_picture(photos, digits[0][number], int(digits[1][number]), rng)

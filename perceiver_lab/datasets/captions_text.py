@@ -5,19 +5,22 @@ prompt     one chunk, or examples before it, whose answers may be read but are n
 training   several chunks one after the other, cut off at the length of the model
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from perceiver_lab.datasets.bytes import CLS, EOS, PAD, encode_text, pad_ids
+from perceiver_lab.datasets.bytes import CLS, EOS, PAD, decode_ids, encode_text, pad_ids
+from perceiver_lab.datasets.captions import COLOURS, KINDS, SHAPES
 
 Record = dict[str, Any]
 Batch = dict[str, np.ndarray]
 
 IMAGE = CLS  # marks an image; the released ids have nothing for it, and nothing here uses CLS otherwise
 CHUNK = 44  # ids of the longest chunk
+_PAIR = re.compile(f"({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})")
 
 
 def encode_chunk(question: str, answer: str) -> Int32[np.ndarray, " n"]:
@@ -41,6 +44,35 @@ def chunk_record(question: str, answer: str, other: str = "") -> dict[str, Any]:
 def only_text(record: Record, rng: np.random.Generator | None = None) -> Record:
     """Leave the frames out: what a language model is trained on."""
     return {name: value for name, value in record.items() if name not in ("frames", "num_frames")}
+
+
+def any_pair(record: Record, rng: np.random.Generator) -> Record:
+    """Give every coloured shape that the text names another colour and shape, any of all pairs as likely.
+
+    For a language model that never sees the pictures: it has then read of all pairs, those that are held out among
+    them, as a real one has read of more than it was ever shown.
+    """
+
+    def another(match):
+        return f"{list(COLOURS)[int(rng.integers(len(COLOURS)))]} {SHAPES[int(rng.integers(len(SHAPES)))]}"
+
+    text = _PAIR.sub(another, decode_ids(record["ids"]))
+    return {**record, "ids": pad_ids(encode_chunk("", text), CHUNK)}
+
+
+def turned(record: Record, rng: np.random.Generator) -> Record:
+    """Turn and mirror all frames in the same way, one of eight as likely; not those of digits, which would lie."""
+    if record["kind"] == KINDS.index("digit"):
+        return record
+    frames = np.rot90(record["frames"], int(rng.integers(4)), axes=(1, 2))
+    return {**record, "frames": frames[:, :, ::-1] if rng.integers(2) else frames}
+
+
+def recoloured(record: Record, rng: np.random.Generator) -> Record:
+    """Let red, green and blue change places, in the frames of which the text names no colour."""
+    if record["kind"] != KINDS.index("what"):
+        return record
+    return {**record, "frames": record["frames"][..., rng.permutation(3)]}
 
 
 def as_prompt(record: Record, rng: np.random.Generator | None = None) -> Record:

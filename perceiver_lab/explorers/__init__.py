@@ -2,6 +2,7 @@
 
 from perceiver_lab.explorers.attention import AttentionExplorer
 from perceiver_lab.explorers.base import Explorer
+from perceiver_lab.explorers.budget import TokenBudget
 from perceiver_lab.explorers.drag import DragQuery
 from perceiver_lab.explorers.fourier import FourierBandwidth
 from perceiver_lab.explorers.mixer import SenseMixer
@@ -34,6 +35,7 @@ __all__ = [
     "ShapeTracer",
     "ShuffleDial",
     "Task",
+    "TokenBudget",
     "Unshuffler",
     "WardRound",
 ]

@@ -1,6 +1,7 @@
 """Figures: arrays in, a figure with alt text out. All come from `figure`, and show themselves at the end of a cell."""
 
 from perceiver_lab.figures.asking import labels_to_rgb, perceiver_io_diagram, query_points
+from perceiver_lab.figures.captions import captioned_clips, flamingo_diagram, media_mask, token_maps
 from perceiver_lab.figures.clouds import point_clouds
 from perceiver_lab.figures.decoding import cache_film, heated_bars
 from perceiver_lab.figures.diagrams import cross_attention_shapes, perceiver_diagram
@@ -49,12 +50,14 @@ __all__ = [
     "attention_on_sound",
     "bits_bars",
     "cache_film",
+    "captioned_clips",
     "confusion",
     "copy_frame",
     "copy_maps",
     "cross_attention_shapes",
     "explanations",
     "figure",
+    "flamingo_diagram",
     "flow_grid",
     "flow_to_rgb",
     "fourier_bands",
@@ -69,6 +72,7 @@ __all__ = [
     "loss_curve",
     "map_grid",
     "masked_bytes_diagram",
+    "media_mask",
     "mirror_share",
     "note_name",
     "overlay",
@@ -89,6 +93,7 @@ __all__ = [
     "synthesise",
     "text_cells",
     "to_rgb",
+    "token_maps",
     "videos_and_sounds",
     "ways_to_look",
     "wheel_rgb",

@@ -3,9 +3,8 @@
     frames (B, I, T, H, W, 3) --vision--> (B, I, T, S, C) --resampler--> media (B, I, R, D)
     ids (B, N), a marker for each image --language model, with gated layers before its blocks--> logits (B, N, V)
 
-A token sees the image that was announced last before it, or none. Everything that is learnt lies in the vision network,
-the resampler and the gated layers; no gradient reaches the language model. (In the paper the vision network, trained
-before on pairs of images and texts, is frozen as well.)
+A token sees the image that was announced last before it, or none. Everything that is learnt lies in the resampler and
+the gated layers; no gradient reaches the language model and the vision network, which were trained before.
 """
 
 import jax
@@ -74,7 +73,7 @@ class Flamingo(nnx.Module):
         """
         if self.vision is None:
             raise ValueError("This model is a language model alone: it has no vision network. Leave the frames out.")
-        return self.resampler(self.vision(frames), mask=frame_mask, interpolate=interpolate)
+        return self.resampler(frozen(self.vision)(frames), mask=frame_mask, interpolate=interpolate)
 
     def read(
         self,

@@ -9,7 +9,16 @@ import pytest
 
 from perceiver_lab.datasets import captions, captions_builder, captions_text, decode_ids, pipeline, shipped
 from perceiver_lab.datasets.bytes import EOS, PAD
-from perceiver_lab.datasets.captions_text import CHUNK, IMAGE, as_prompt, few_shot, interleave, only_text
+from perceiver_lab.datasets.captions_text import (
+    CHUNK,
+    IMAGE,
+    any_pair,
+    as_prompt,
+    few_shot,
+    interleave,
+    only_text,
+    turned,
+)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +69,7 @@ def test_no_text_of_the_training_names_a_held_out_pair(records):
 
 def test_a_rota_of_kinds(records):
     kinds = {part: collections.Counter(record["kind"] for record in records[part]) for part in records}
-    assert kinds["train"] == {"shapes": 16, "digit": 8, "clip": 8, "order": 16}
+    assert kinds["train"] == {"shapes": 12, "what": 12, "digit": 8, "clip": 8, "order": 8}
     assert kinds["test"] == {"shapes": 20, "order": 20, "digit": 4, "clip": 4}
 
 
@@ -217,3 +226,34 @@ def test_what_is_too_long_is_cut_off(records):
         next(pipeline(records["train"], batch_size=5, mix=interleave(4, 40)))
     with pytest.raises(ValueError, match=r"interleave\(0, 40\): expected whole numbers"):
         interleave(0, 40)
+
+
+def test_what_is_asked_for_leaves_the_colour_out(records):
+    asked = [record for record in records["train"] if record["kind"] == "what"]
+    for record in asked:
+        text = text_of(record)
+        assert re.fullmatch(rf"what\? (a|two|three) ({'|'.join(captions.SHAPES)})s?\.", text), text
+        assert decode_ids(record["ids"][record["asked"] :]) == text.removeprefix("what? ")
+    assert {record["kind"] for record in records["train"]} == set(captions.KINDS)
+
+
+def test_the_language_model_reads_of_all_pairs(records):
+    rng, named = np.random.default_rng(0), set()
+    for record in records["train"] * 4:
+        changed = any_pair(record, rng)
+        before, after = text_of(record), text_of(changed)
+        assert re.sub(captions_text._PAIR, "pair", before) == re.sub(captions_text._PAIR, "pair", after)
+        assert changed["ids"].shape == (CHUNK,) and changed["asked"] == record["asked"]
+        named |= set(pairs_in(after))
+    assert named == set(captions.KNOWN) | set(captions.HELD_OUT)
+
+
+def test_frames_turn_together_and_digits_do_not(records):
+    rng = np.random.default_rng(0)
+    for kind in ("clip", "digit"):
+        record = next(one for one in records["train"] if one["kind"] == kind)
+        numbered = {**record, "kind": captions.KINDS.index(kind)}
+        seen = {turned(numbered, rng)["frames"].tobytes() for _ in range(80)}
+        assert len(seen) == (1 if kind == "digit" else 8)
+        frames = turned(numbered, rng)["frames"]
+        assert np.array_equal(np.sort(frames, axis=None), np.sort(record["frames"], axis=None))

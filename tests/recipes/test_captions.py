@@ -83,7 +83,9 @@ def test_steps_make_the_loss_smaller(name, records):
     if name != "captions_language":
         before, after = (jax.tree.leaves(nnx.state(one.language_model)) for one in (model, trained))
         assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
-        for part in ("vision", "resampler", "gated"):
+        before, after = (jax.tree.leaves(nnx.state(one.vision)) for one in (model, trained))
+        assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+        for part in ("resampler", "gated"):
             before, after = (jax.tree.leaves(nnx.state(getattr(one, part))) for one in (model, trained))
             assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True)), part
     numbers = recipe.metrics(trained, "ci")
@@ -225,13 +227,14 @@ def test_writing_on_with_pictures(records):
 
 
 def test_what_is_handed_on_fits():
-    donor = recipes.get("captions_language").make_model(nnx.Rngs(0))
-    for name in SEEING:
+    donors = {name: recipes.get(name).make_model(nnx.Rngs(0)) for name in ("captions_language", "captions_eyes")}
+    for name in ("captions_eyes", *SEEING):
         recipe = recipes.get(name)
-        model = recipe.make_model(nnx.Rngs(1))
+        model, donor = recipe.make_model(nnx.Rngs(1)), donors[recipe.start_from.recipe]
         take_parts(model, donor, recipe.start_from.parts)
-        taken, given = (jax.tree.leaves(nnx.state(one.language_model)) for one in (model, donor))
-        assert all(np.array_equal(a, b) for a, b in zip(taken, given, strict=True))
+        for part in recipe.start_from.parts:
+            taken, given = (jax.tree.leaves(nnx.state(getattr(one, part))) for one in (model, donor))
+            assert all(np.array_equal(a, b) for a, b in zip(taken, given, strict=True))
 
 
 def test_models_are_of_equal_size_and_can_ship():
@@ -249,7 +252,7 @@ def test_recipes_to_compare_differ_only_in_what_reads():
         for field in ("optimizer", "budgets", "loss", "measure", "predict", "reads", "start_from"):
             assert getattr(other, field) == getattr(first, field), field
         assert other.data.name == first.data.name and other.data.test_transforms == first.data.test_transforms
-    assert first.optimizer.frozen == first.start_from.parts == ("language_model",)
+    assert first.optimizer.frozen == first.start_from.parts == ("language_model", "vision")
 
 
 def test_the_marker_is_no_byte():
