@@ -47,7 +47,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from perceiver_lab import figures, presets, recipes
+from perceiver_lab import figures, recipes
 from perceiver_lab.course import budget, check, hint, predict, reveal, solution, trained  # noqa: F401
 from perceiver_lab.datasets import captions, decode_ids, encode_text, load, pad_ids, pipeline, shipped
 from perceiver_lab.datasets.captions_text import IMAGE, as_prompt, few_shot
@@ -55,7 +55,8 @@ from perceiver_lab.explorers import TokenBudget
 from perceiver_lab.introspect import attention_maps
 from perceiver_lab.models.baselines import count_parameters
 from perceiver_lab.ops.media import image_mask, images_so_far
-from perceiver_lab.recipes.captions_measure import captions_loss, others, pixels, write_on
+from perceiver_lab.presets.resampler import flamingo_resampler
+from perceiver_lab.recipes.captions_measure import captions_loss, pixels, write_on
 from perceiver_lab.recipes.starting import initial_model
 
 # %% [markdown]
@@ -198,7 +199,7 @@ long_clip = jnp.repeat(features, 4, axis=0)
 for count in (1, 2, 4, 16):
     tokens = resampler(long_clip[None, :count], interpolate=count > 4)
     print(f"LAB {count:2d} frames, {count * 16:3d} cells -> tokens {tokens.shape[1:]}")
-paper = presets.flamingo_resampler
+paper = flamingo_resampler
 print(f"LAB the paper's resampler: 64 tokens of 1,536 channels, {count_parameters(lambda: paper(rngs=nnx.Rngs(0))):,} parameters")
 
 # %% [markdown]
@@ -491,11 +492,9 @@ share_of_tokens(budget(ci=8, lab=100))
 
 # %%
 def long_clips(count, seed=12):
-    """Clips of 16 frames in which each of the two things has at least three, and their captions."""
-    photos, made, rng = shipped.photos(), [], np.random.default_rng(seed)
-    while len(made) < count:
-        one = captions.clip(photos, captions.KNOWN, rng, ask=False, num_frames=16)
-        made.append(one)
+    """Clips of 16 frames, and their captions."""
+    photos, rng = shipped.photos(), np.random.default_rng(seed)
+    made = [captions.clip(photos, captions.KNOWN, rng, ask=False, num_frames=16) for _ in range(count)]
     return np.stack([one.frames for one in made]), [one.answer for one in made]
 
 

@@ -10,7 +10,6 @@ from perceiver_lab.figures.images import overlay
 from perceiver_lab.figures.style import COLOURS, DescribedFigure, bare, drawn, figure
 
 Clip = UInt8[np.ndarray, "t h w 3"]
-GREY = "#777777"
 
 
 @drawn
@@ -47,27 +46,26 @@ def flamingo_diagram(
     ax.text(0.9, -0.05, f"{num_frames} frames", ha="center", va="top", fontsize=9.5)
     box(ax, 2.5, 0.4, 1.25, 1.0, GREEN, "vision\n+ time")
     box(ax, 4.85, 0.3, 1.5, 1.2, PINK, "resampler")
-    box(ax, 5.0, 2.25, 1.2, 0.65, BLUE, f"{num_latents} latents")
+    box(ax, 3.6, 2.15, 1.3, 0.65, BLUE, f"{num_latents} latents")
     arrow(ax, (1.95, 0.9), (2.5, 0.9))
     arrow(ax, (3.75, 0.9), (4.85, 0.9))
     ax.text(4.3, 1.0, f"{num_frames} × {num_cells}\ncells", ha="center", va="bottom", fontsize=8.5)
-    arrow(ax, (5.6, 2.25), (5.6, 1.5))
-    arrow(ax, (6.35, 0.9), (7.5, 0.9))
-    ax.text(6.92, 1.0, f"{num_latents}\ntokens", ha="center", va="bottom", fontsize=8.5)
-    step = 1.9
+    arrow(ax, (4.6, 2.15), (5.2, 1.5))
+    first, step, row = 7.9, 2.3, 2.05
+    last = first + step * (num_blocks - 1) + 0.45
+    ax.plot([6.35, last], [0.9, 0.9], color="#333333", linewidth=1.3)
+    ax.text(6.9, 1.0, f"{num_latents}\ntokens", ha="center", va="bottom", fontsize=8.5)
+    ax.text(first - 0.15, row + 0.5, "<image> two red", ha="right", va="bottom", fontsize=9.5, family="monospace")
     for number in range(num_blocks):
-        x = 7.5 + step * number
-        box(ax, x, 0.4, 0.8, 1.0, PINK, "gated\nlayer")
-        box(ax, x + 1.0, 2.0, 0.75, 0.9, BLUE, "frozen\nblock")
-        arrow(ax, (x + 0.4, 1.4), (x + 0.4, 2.3))
-        arrow(ax, (x + 0.4, 2.45), (x + 1.0, 2.45))
-        if number:
-            ax.plot([x - 1.0, x], [0.9, 0.9], color=GREY, linewidth=1.1, linestyle="--")
-        arrow(ax, (x - (0.15 if number else 0.9), 2.45), (x + 0.32, 2.45))
-    ax.text(6.65, 2.75, "<image> two red", ha="center", va="bottom", fontsize=9.5, family="monospace")
-    end = 7.5 + step * num_blocks - 0.15
-    arrow(ax, (end, 2.45), (end + 0.45, 2.45))
-    ax.text(end + 0.5, 2.45, "next\nbyte", va="center", fontsize=9.5, fontweight="bold")
+        x = first + step * number
+        box(ax, x, row, 0.9, 0.9, PINK, "gated\nlayer")
+        box(ax, x + 1.15, row, 0.9, 0.9, BLUE, "frozen\nblock")
+        arrow(ax, (x + 0.45, 0.9), (x + 0.45, row))
+        arrow(ax, (x - (0.25 if number else 1.2), row + 0.45), (x, row + 0.45))
+        arrow(ax, (x + 0.9, row + 0.45), (x + 1.15, row + 0.45))
+    end = first + step * num_blocks - 0.25
+    arrow(ax, (end, row + 0.45), (end + 0.45, row + 0.45))
+    ax.text(end + 0.5, row + 0.45, "next\nbyte", va="center", fontsize=9.5, fontweight="bold")
     ax.set(xlim=(-0.1, end + 1.3), ylim=(-0.5, 3.25))
     return made
 

@@ -1,0 +1,90 @@
+"""Lesson 12: what its text claims of the shipped weights."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from perceiver_lab import recipes
+from perceiver_lab.datasets import captions, decode_ids, encode_text, load, pad_ids, shipped
+from perceiver_lab.datasets.captions_text import IMAGE
+from perceiver_lab.recipes.captions_measure import write_on
+
+READERS = ("flamingo", "transformer", "mlp", "mean")
+
+
+def metrics(name):
+    path = recipes.shipped_path(f"captions_{name}").with_suffix(".json")
+    return json.loads(path.read_text("utf-8"))["metrics"]
+
+
+@pytest.fixture(scope="module")
+def say():
+    """What the shipped model says of frames (b, t, 32, 32, 3)."""
+    model, _ = recipes.load_shipped(recipes.get("captions_flamingo"))
+
+    def write(frames, question=""):
+        prompt = np.concatenate([[IMAGE], encode_text(question)])
+        ids = np.repeat(pad_ids(prompt, 44)[None], len(frames), axis=0)
+        there = np.ones((len(frames), 1, frames.shape[1]), bool)
+        said = write_on(
+            model, ids, np.full(len(ids), len(prompt)), frames[:, None], there, interpolate=frames.shape[1] > 4
+        )
+        return [decode_ids(row[len(prompt) :]) for row in said]
+
+    return write
+
+
+def test_captions_come_from_the_pictures():
+    found = metrics("flamingo")
+    assert found["exact_match"] == pytest.approx(0.277, abs=5e-4) and found["total"] == 1000
+    assert found["shuffled_exact_match"] == found["text_exact_match"] == 0
+    assert found["order_accuracy"] == pytest.approx(0.995, abs=5e-4)
+    assert found["clip_exact_match"] == pytest.approx(0.845, abs=5e-4)
+    assert found["digit_exact_match"] == pytest.approx(0.53, abs=5e-4)
+
+
+def test_an_average_is_at_chance():
+    found = {name: metrics(name) for name in READERS}
+    assert found["mean"]["order_accuracy_low"] < 0.5 < found["mean"]["order_accuracy_high"]
+    for name in READERS[:-1]:
+        assert found[name]["order_accuracy_low"] > 0.9, name
+
+
+def test_it_sees_more_than_it_says(say):
+    photos, rates = shipped.photos(), {}
+    for name, pairs in (("named", captions.KNOWN), ("held out", captions.HELD_OUT)):
+        made = [captions.shapes_picture(photos, pairs, np.random.default_rng([99, i])) for i in range(60)]
+        frames, truths = np.stack([one.frames for one in made]), [one.answer for one in made]
+        without = [" ".join(np.array(one.split())[[0, 2]]) for one in truths]
+        rates[name] = [
+            float(np.mean([a == b for a, b in zip(said, wanted, strict=True)]))
+            for said, wanted in ((say(frames), truths), (say(frames, "what? "), without))
+        ]
+    assert rates["named"][0] > 0.75 and rates["held out"][0] < 0.45
+    assert min(one[1] for one in rates.values()) > 0.7
+
+
+def test_sixteen_frames_are_read_though_four_were_learned(say):
+    photos, rng = shipped.photos(), np.random.default_rng(12)
+    made = [captions.clip(photos, captions.KNOWN, rng, ask=False, num_frames=16) for _ in range(40)]
+    films, truths = np.stack([one.frames for one in made]), [one.answer for one in made]
+    rates = {}
+    for count in (1, 4, 16):
+        said = say(films[:, np.linspace(0, 15, count).round().astype(int)])
+        rates[count] = np.mean([a == b for a, b in zip(said, truths, strict=True)])
+    assert rates[1] == 0 and rates[4] > 0.7 and rates[16] > 0.5
+
+
+def test_the_eyes():
+    found = metrics("eyes")
+    for name, value in (("shape", 0.827), ("count", 0.982), ("colour", 0.999), ("digit", 0.615)):
+        assert found[f"{name}_accuracy"] == pytest.approx(value, abs=5e-4), name
+
+
+def test_no_text_of_the_training_names_a_held_out_pair():
+    texts = [decode_ids(record["ids"]) for record in load("captions", "train")]
+    assert not any(" ".join(pair) in text for text in texts for pair in captions.HELD_OUT)
+    asked = sum(text.startswith("what? ") for text in texts)
+    assert math.isclose(asked / len(texts), 0.25, abs_tol=1e-3)
