@@ -15,8 +15,8 @@
 # - judge whether learned positions are worth something to another task.
 #
 # **Needs** lessons [03](03_where_am_i.ipynb) (positions) and [06](06_ask_anything.ipynb) (queries).
-# **Next** lesson 12 reads any number of frames into a few tokens. **Time** about 80 minutes with the exercises. The
-# cells alone take about eight minutes on two cores.
+# **Next** lesson [12](12_the_resampler.ipynb) reads any number of frames into a few tokens. **Time** about 80 minutes
+# with the exercises. The cells alone take about eight minutes on two cores.
 
 # %%
 # The same in every lesson. It finds the course; in Colab it fetches the course first.
