@@ -15,8 +15,8 @@
 # - hold the resampler against averaging, an MLP and a plain Transformer, and say what each can and cannot do.
 #
 # **Needs** lessons [06](06_ask_anything.ipynb) (queries) and [09](09_perceiver_ar.ipynb) (what comes next). **Next**
-# lesson 13 brings sick models, and data of your own. **Time** about 80 minutes with the exercises. The cells alone take
-# about six minutes on two cores.
+# lesson [13](13_clinic_and_capstone.ipynb) brings sick models, and data of your own. **Time** about 80 minutes with the
+# exercises. The cells alone take about six minutes on two cores.
 
 # %%
 # The same in every lesson. It finds the course; in Colab it fetches the course first.
@@ -542,8 +542,8 @@ for way, values in rates.items():
 # More frames than in training are read: 16 cost twelve points, and the caption turns round with the clip. Fewer are
 # not. With two frames, one thing each, 2 % of the captions are right: the model mostly names a single thing. The maps
 # fit to that (we have not tested it): tokens have learned to look at frame 3, the fourth, and in training whatever had
-# no fourth frame was a picture. That eight tokens come out, whatever goes in, is a fact of the architecture. That they are
-# worth something is a matter of training.
+# no fourth frame was a picture. That eight tokens come out, whatever goes in, is a fact of the architecture. That they
+# are worth something is a matter of training.
 #
 # ## Something else in the resampler's place
 #
