@@ -11,6 +11,7 @@ from flax import nnx
 from perceiver_lab.datasets import data_root, load, pipeline
 from perceiver_lab.recipes.base import Recipe
 from perceiver_lab.recipes.running import Run
+from perceiver_lab.recipes.starting import borrowed, donor, take_parts
 from perceiver_lab.training import WeightsError, answers, load_weights, read_about, save_weights
 
 MAX_BYTES = 2 * 2**20
@@ -68,12 +69,12 @@ def ship(recipe: Recipe, runs: Run | Sequence[Run], path: Path | None = None) ->
         raise ValueError(
             f"The weights of {recipe.name!r} take {size} bytes; at most {MAX_BYTES} ship. Make it smaller."
         )
-    path = save_weights(path or shipped_path(recipe.name), first.model, about, half=True)
-    model = recipe.make_model(nnx.Rngs(0))
-    load_weights(path, model)
+    kept = {"half": True, "without": borrowed(recipe)}
+    path = save_weights(path or shipped_path(recipe.name), first.model, about, **kept)
+    model, _ = _taken_up(recipe, path)
     about["metrics"] = recipe.metrics(model)
     about["probe_logits"] = [[round(float(x), 5) for x in row] for row in probe_logits(recipe, model)]
-    return save_weights(path, model, about, half=True)
+    return save_weights(path, model, about, **kept)
 
 
 def load_shipped(recipe: Recipe) -> tuple[nnx.Module, dict[str, Any]] | None:
@@ -83,15 +84,22 @@ def load_shipped(recipe: Recipe) -> tuple[nnx.Module, dict[str, Any]] | None:
       None when nothing ships under this name, or when what ships was made by another configuration, data or maths.
 
     Raises:
-      WeightsError: the files are there but corrupt.
+      WeightsError: the files are there but corrupt, or parts of the model ship with other weights that do not fit.
     """
     path = shipped_path(recipe.name)
     if not path.exists() and not path.with_suffix(".json").exists():
         return None
     if read_about(path).get("fingerprint") != recipe.fingerprint("full"):
         return None
-    model = recipe.make_model(nnx.Rngs(0))
-    return model, load_weights(path, model)
+    return _taken_up(recipe, path)
+
+
+def _taken_up(recipe, path):
+    """The model with its weights, those that it borrowed from where its training started."""
+    model, parts = recipe.make_model(nnx.Rngs(0)), borrowed(recipe)
+    if parts:
+        take_parts(model, donor(recipe), parts)
+    return model, load_weights(path, model, without=parts)
 
 
 def check_shipped(recipe: Recipe, *, tolerance: float = 1e-3) -> float:

@@ -39,19 +39,34 @@ def initial_model(recipe: "Recipe", seed: int) -> nnx.Module:
       ValueError: a part that one of the two models lacks, or that differs between them.
     """
     model, start = recipe.make_model(nnx.Rngs(seed)), recipe.start_from
-    if start is None:
-        return model
+    if start is not None:
+        take_parts(model, donor(recipe), start.parts)
+    return model
+
+
+def donor(recipe: "Recipe") -> nnx.Module:
+    """The model that a recipe starts from.
+
+    Raises:
+      WeightsError: none ships, or what ships no longer fits its recipe.
+    """
     from perceiver_lab.recipes.registry import get
     from perceiver_lab.recipes.shipping import load_shipped
 
-    found = load_shipped(get(start.recipe))
+    name = recipe.start_from.recipe
+    found = load_shipped(get(name))
     if found is None:
         raise WeightsError(
-            f"{recipe.name!r} starts from the weights of {start.recipe!r}, and none ship that fit that recipe as it "
-            f"stands. Train and ship them first: perceiver-lab train {start.recipe} --mode full --ship."
+            f"{recipe.name!r} starts from the weights of {name!r}, and none ship that fit that recipe as it stands. "
+            f"Train and ship them first: perceiver-lab train {name} --mode full --ship."
         )
-    take_parts(model, found[0], start.parts)
-    return model
+    return found[0]
+
+
+def borrowed(recipe: "Recipe") -> tuple[str, ...]:
+    """Parts that training took over and left as they were: they ship with what it started from, and only there."""
+    frozen = getattr(recipe.optimizer, "frozen", ())
+    return tuple(part for part in recipe.start_from.parts if part in frozen) if recipe.start_from else ()
 
 
 def take_parts(model: nnx.Module, donor: nnx.Module, parts: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,14 @@ class WeightsError(ValueError):
     """Weights that cannot be used; the message names the file and says what to do."""
 
 
-def save_weights(path: str | os.PathLike, model: nnx.Module, about: dict[str, Any], *, half: bool = False) -> Path:
+def save_weights(
+    path: str | os.PathLike,
+    model: nnx.Module,
+    about: dict[str, Any],
+    *,
+    half: bool = False,
+    without: Sequence[str] = (),
+) -> Path:
     """Write all variables of a model to NAME.safetensors, and `about` with their sha256 to NAME.json beside it.
 
     Args:
@@ -25,6 +33,7 @@ def save_weights(path: str | os.PathLike, model: nnx.Module, about: dict[str, An
       model: any module; its parameters and its other arrays (batch statistics) are stored by their dotted names.
       about: for JSON: metrics, fingerprint, seed...
       half: write float32 as float16, half as large, 11 significant bits instead of 24. Read back they are float32.
+      without: dotted names of modules that are left out, because they are kept elsewhere.
 
     Returns:
       The path of the weights.
@@ -36,7 +45,8 @@ def save_weights(path: str | os.PathLike, model: nnx.Module, about: dict[str, An
     from safetensors.numpy import save
 
     path = _checked_path(path)
-    arrays = {name: np.asarray(leaf, order="C") for name, leaf in named_leaves(nnx.split(model)[1]).items()}
+    leaves = _except(named_leaves(nnx.split(model)[1]), without)
+    arrays = {name: np.asarray(leaf, order="C") for name, leaf in leaves.items()}
     if half:
         with np.errstate(over="ignore"):  # said below
             arrays = {name: _narrowed(array) for name, array in arrays.items()}
@@ -72,12 +82,13 @@ def read_about(path: str | os.PathLike) -> dict[str, Any]:
     return about
 
 
-def load_weights(path: str | os.PathLike, model: nnx.Module) -> dict[str, Any]:
+def load_weights(path: str | os.PathLike, model: nnx.Module, *, without: Sequence[str] = ()) -> dict[str, Any]:
     """Read weights into a model, after checking all of them: file, sha256, names, shapes and dtypes.
 
     Args:
       path: of NAME.safetensors; NAME.json must lie beside it.
       model: changed in place, and only when everything fits.
+      without: dotted names of modules that the file does not hold; they stay as they are.
 
     Returns:
       What the JSON file says.
@@ -101,7 +112,8 @@ def load_weights(path: str | os.PathLike, model: nnx.Module) -> dict[str, Any]:
     except (SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(f"{path} is not a safetensors file ({error}). {_RESTORE}") from error
     state = nnx.split(model)[1]
-    expected = named_leaves(state)
+    leaves = named_leaves(state)
+    expected = _except(leaves, without)
     arrays = {name: _widened(array, expected.get(name)) for name, array in arrays.items()}
     wrong = differences(arrays, expected)
     if wrong:
@@ -109,7 +121,8 @@ def load_weights(path: str | os.PathLike, model: nnx.Module) -> dict[str, Any]:
             f"{path} holds the weights of another model: {shorten(wrong)}. Build the model with the configuration "
             "that they were trained with."
         )
-    nnx.update(model, with_leaves(state, {name: jnp.asarray(array) for name, array in arrays.items()}))
+    loaded = {name: jnp.asarray(array) for name, array in arrays.items()}
+    nnx.update(model, with_leaves(state, leaves | loaded))
     return about
 
 
@@ -121,6 +134,11 @@ def _checked_path(path):
     if path.suffix != ".safetensors":
         raise ValueError(f"Weights are kept in files ending in .safetensors, got {path}.")
     return path
+
+
+def _except(leaves, modules):
+    """The leaves that lie in none of these modules."""
+    return {name: leaf for name, leaf in leaves.items() if not any(name.startswith(f"{one}.") for one in modules)}
 
 
 def _narrowed(array):

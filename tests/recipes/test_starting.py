@@ -9,8 +9,9 @@ from flax import nnx
 
 from perceiver_lab import recipes
 from perceiver_lab.recipes import registry
-from perceiver_lab.recipes.starting import Start, initial_model, take_parts
+from perceiver_lab.recipes.starting import Start, borrowed, initial_model, take_parts
 from perceiver_lab.training import WeightsError
+from perceiver_lab.training.freezing import FrozenConfig
 
 
 def leaves(module):
@@ -40,6 +41,23 @@ def test_a_run_that_starts_from_what_ships(tiny, after, tmp_path):
     moved = [np.abs(a - b).max() for a, b in zip(leaves(run.model.hidden), leaves(model.hidden), strict=True)]
     assert 0 < max(moved) < 0.1  # three steps away from where it started
     assert same(initial_model(after, seed=9), model)  # what ships is untouched
+
+
+def test_what_stays_as_it_was_ships_once(tiny, after, tmp_path, monkeypatch):
+    recipes.ship(tiny, [recipes.run(tiny, "full", tmp_path / str(seed), seed=seed, progress=False) for seed in (3, 4)])
+    frozen = dataclasses.replace(after, optimizer=FrozenConfig(frozen=("hidden",), learning_rate=1e-2))
+    monkeypatch.setattr(registry, "_recipes", lambda: {"tiny": tiny, "after": frozen})
+    assert borrowed(frozen) == ("hidden",) and borrowed(after) == borrowed(tiny) == ()
+    runs = [recipes.run(frozen, "full", tmp_path / f"after{seed}", seed=seed, progress=False) for seed in (3, 4)]
+    path = recipes.ship(frozen, runs)
+    assert path.stat().st_size < recipes.shipped_path("tiny").stat().st_size
+    model, _ = recipes.load_shipped(frozen)
+    assert same(model.hidden, recipes.load_shipped(tiny)[0].hidden)
+    assert not same(model.out, recipes.load_shipped(tiny)[0].out)
+    recipes.shipped_path("tiny").unlink()
+    recipes.shipped_path("tiny").with_suffix(".json").unlink()
+    with pytest.raises(WeightsError, match="'after' starts from the weights of 'tiny', and none ship"):
+        recipes.load_shipped(frozen)
 
 
 def test_nothing_ships(after, tmp_path):

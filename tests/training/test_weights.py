@@ -74,6 +74,21 @@ def test_too_large_for_half_precision(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_module_that_is_kept_elsewhere(path, tmp_path):
+    part = save_weights(tmp_path / "part.safetensors", model(0), {}, without=("layers.0",))
+    assert part.stat().st_size < path.stat().st_size
+    other = model(1)
+    before = np.asarray(other.layers[0].kernel[...])
+    other.norm.mean[...] = jnp.ones(4)
+    load_weights(part, other, without=("layers.0",))
+    np.testing.assert_array_equal(other.layers[0].kernel[...], before)
+    np.testing.assert_array_equal(other.norm.mean[...], np.zeros(4))
+    with pytest.raises(WeightsError, match="layers.0.kernel is missing"):
+        load_weights(part, other)
+    with pytest.raises(WeightsError, match="layers.0.kernel is not part of the model"):
+        load_weights(path, other, without=("layers.0",))
+
+
 def test_same_model_same_bytes(path, tmp_path):
     again = save_weights(tmp_path / "again.safetensors", model(0), {"recipe": "net", "seed": 0})
     assert again.read_bytes() == path.read_bytes()
