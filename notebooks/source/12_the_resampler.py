@@ -217,8 +217,8 @@ size = count_parameters(lambda: flamingo_resampler(rngs=nnx.Rngs(0)))
 print(f"LAB the paper's resampler: 64 tokens of 1,536 channels, {size:,} parameters")
 
 # %% [markdown]
-# The paper says 194M. Its tokens are 64 for a picture and 64 for a clip of eight frames, and its whole language model
-# sees nothing else of them.
+# As reported by the wiki of flamingo-mini, which copies the paper's tables, it has 194M. There are 64 tokens for a picture
+# and 64 for a clip of eight frames, and the whole language model sees nothing else of them.
 #
 # ## A text that sees one image
 #
