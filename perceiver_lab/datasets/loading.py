@@ -32,7 +32,7 @@ CONTENT_SHA256 = {
     "spoken_digits": "3b6eb52810841716db12070c54cb5b496bde113b94253f688642a487c111bf85",
     "spoken_digits/speaker": "b01c5e0d26c7341ceb46910107fc4d9fa4b0dc0cf08b729f9102911a7afbecbd",
     "moving_digits": "c2f9c5d9c38195aafbedb29e2f5eeaddc837edbd6651a539f2d58abad0fde092",
-    "captions": "e20152e0d1285f15e161be23131e7f100d8cc288f08e6182284ed221b45f79a1",
+    "captions": "58df51665fd555df14aafb77311c19ce1e7228df3def968ad0afa578f64ad827",
     "battles": "36523f1bdf46b5d67a8d051e9295e47af44fb628e5bf26e604f8ad7483ace688",
     "play_tasks": "67b2014dd1bae31e23976b58e7a5a01fd99d167c61142f1854914c79dbb3ded5",
     "one_sense": "2d513d6e23bd029ee62f7877b69dc336d522885d9db7060fd23a85953a85045a",

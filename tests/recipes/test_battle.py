@@ -72,7 +72,9 @@ def test_in_another_order_all_say_the_same(name, count, seed, models):
     order = np.concatenate([np.random.default_rng(seed).permutation(count), np.arange(count, 24)])
     pointer = np.asarray(measure.predict(models[name], {"units": units, "mask": mask})["pointer"])
     moved = np.asarray(measure.predict(models[name], {"units": units[:, order], "mask": mask})["pointer"])
-    np.testing.assert_allclose(moved[:, :count], pointer[:, order][:, :, order][:, :count], atol=1e-4)
+    # Logits are rounded at their own size, which is beyond 70 here: compared is log p, down to 1e-30.
+    found, wanted = (np.log(np.maximum(one, 1e-30)) for one in (moved, pointer[:, order][:, :, order]))
+    np.testing.assert_allclose(found[:, :count], wanted[:, :count], atol=1e-3)
 
 
 @pytest.mark.parametrize("name", NAMES)
