@@ -96,13 +96,22 @@ def sound_events(length: int | None = None) -> Transform:
 
     def encode(record, rng=None):
         events = sound_tokens(np.asarray(record["sound"])[: int(record["length"]), 0])
-        if length is not None and len(events) > length:
-            raise ValueError(f"A clip of {len(events)} events does not fit into {length}. Give a longer length.")
-        padding = 0 if length is None else length - len(events)
-        others = {name: value for name, value in record.items() if name not in ("sound", "length")}
-        return {**others, "events": np.pad(events, (0, padding), constant_values=PAD)}
+        return heard(record, events, length)
 
     return encode
+
+
+def heard(record: Record, events: Int32[np.ndarray, " m"], length: int | None) -> Record:
+    """The record with "events", padded on the right to `length` if there is one, in the place of its sound.
+
+    Raises:
+      ValueError: more events than `length`.
+    """
+    if length is not None and len(events) > length:
+        raise ValueError(f"A clip of {len(events)} events does not fit into {length}. Give a longer length.")
+    padding = 0 if length is None else length - len(events)
+    others = {name: value for name, value in record.items() if name not in ("sound", "length")}
+    return {**others, "events": np.pad(events, (0, padding), constant_values=PAD)}
 
 
 def sound_tokens(samples: np.ndarray) -> Int32[np.ndarray, " m"]:

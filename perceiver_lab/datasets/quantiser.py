@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int32
 
+from perceiver_lab.datasets.pictures import heard
 from perceiver_lab.datasets.shipped import read_shipped
-from perceiver_lab.ops.sequences import NUM_SPECIAL_TOKENS, PAD, SOS
+from perceiver_lab.ops.sequences import NUM_SPECIAL_TOKENS, SOS
 
 Record = dict[str, Any]
 Transform = Callable[[Record, np.random.Generator], Record]
@@ -140,11 +141,7 @@ def code_events(length: int | None = None) -> Transform:
         codes = quantiser.encode(samples / max(np.abs(samples).max(), 1e-6))
         stage = NUM_SPECIAL_TOKENS + quantiser.codebooks.shape[1] * np.arange(codes.shape[1])
         events = np.append(np.int32(SOS), (codes + stage).reshape(-1).astype(np.int32))
-        if length is not None and len(events) > length:
-            raise ValueError(f"A clip of {len(events)} events does not fit into {length}. Give a longer length.")
-        padding = 0 if length is None else length - len(events)
-        others = {name: value for name, value in record.items() if name not in ("sound", "length")}
-        return {**others, "events": np.pad(events, (0, padding), constant_values=PAD)}
+        return heard(record, events, length)
 
     return encode
 
