@@ -4,7 +4,7 @@ ARGS ?=
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: fuzz help setup lab test test-fast test-colab test-colab-all bench notebooks book lock clean
+.PHONY: faults fuzz help setup lab test test-fast test-colab test-colab-all bench notebooks book lock clean
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\): .*## /\1: /p' Makefile | awk -F': ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ test-colab-all: ## all lessons, from a wheel, under the versions that Colab has 
 
 fuzz: .venv-dev  ## 100,000 damaged files for everything that reads one (ARGS=1000 for fewer)
 	@$(RUN) -m tests.fuzzing $(or $(ARGS),100000)
+
+faults: .venv-dev ## checkpoints under kills, full disks, damage and strangers (ARGS=sample for fewer)
+	@$(RUN) -m tests.faults $(ARGS)
 
 bench: .venv-dev ## measure; results go to benchmarks/results
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(RUN) $$script; done

@@ -62,6 +62,7 @@ def trained(
 
     Raises:
       ValueError: no such recipe or mode. WeightsError: shipped files are corrupt. OSError: the cache is not writable.
+      FolderInUseError: another notebook is training the same.
     """
     from perceiver_lab import recipes
 
@@ -93,11 +94,13 @@ def _shipped(recipe, model, about):
 def _run(recipe, mode, seed, progress, callbacks):
     """Run in the cache; what lies there and cannot be used makes room."""
     from perceiver_lab.recipes import run, run_folder
-    from perceiver_lab.training import CheckpointError, WeightsError
+    from perceiver_lab.training import CheckpointError, FolderInUseError, WeightsError
 
     options = {"seed": seed, "progress": progress, "callbacks": callbacks}
     try:
         return run(recipe, mode, **options)
+    except FolderInUseError:  # by another notebook, whose work is not ours to clear away
+        raise
     except (CheckpointError, WeightsError) as error:
         folder = run_folder(recipe, mode, recipe.budget(mode).seeds[0] if seed is None else seed)
         print(f"What was kept of an earlier training cannot be used, so it starts again. ({error})")

@@ -113,10 +113,14 @@ def _reader(records, seed, transforms):
     count = len(records)
 
     def read(place, number):
-        record = dict(records[number])
-        rng = np.random.default_rng([seed, place // count, number]) if transforms else None
-        for transform in transforms:
-            record = transform(record, rng)
+        try:
+            record = dict(records[number])
+            rng = np.random.default_rng([seed, place // count, number]) if transforms else None
+            for transform in transforms:
+                record = transform(record, rng)
+        except BaseException as error:
+            error.add_note(f"This came of record {number} of the source, in its epoch {place // count}.")
+            raise
         return {**record, "record": np.int64(number)}
 
     return read

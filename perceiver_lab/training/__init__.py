@@ -1,13 +1,16 @@
 """Losses, metrics, optimisers, and the step and loop that train with them. Orbax is imported when a run is saved."""
 
 from perceiver_lab.training import schedules
-from perceiver_lab.training.checkpoints import Checkpoint, Checkpointer, CheckpointError
+from perceiver_lab.training.checkpoint import Checkpoint
+from perceiver_lab.training.checkpoints import Checkpointer, CheckpointError, FolderInUseError
 from perceiver_lab.training.evaluation import Evaluation, answers, classifier_metrics, evaluate
 from perceiver_lab.training.forward import classification_loss, forward
 from perceiver_lab.training.history import History
+from perceiver_lab.training.interrupts import TrainingInterrupted
 from perceiver_lab.training.loop import NonFiniteLossError, Training, train
 from perceiver_lab.training.losses import cross_entropy, multimodal_loss
 from perceiver_lab.training.masking import hide, masked_autoencoding, masked_loss
+from perceiver_lab.training.memory import OutOfMemoryError
 from perceiver_lab.training.metrics import Accuracy, accuracy, confusion, top_k_accuracy, wilson_interval
 from perceiver_lab.training.next_token import next_token_loss, token_losses
 from perceiver_lab.training.optimizers import OptimizerConfig, adamw, decay_mask, lamb
@@ -20,11 +23,14 @@ __all__ = [
     "CheckpointError",
     "Checkpointer",
     "Evaluation",
+    "FolderInUseError",
     "History",
     "NonFiniteLossError",
     "OptimizerConfig",
+    "OutOfMemoryError",
     "TrainStep",
     "Training",
+    "TrainingInterrupted",
     "WeightsError",
     "accuracy",
     "adamw",

@@ -10,16 +10,15 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from perceiver_lab.training.checkpoint import Checkpoint
 from perceiver_lab.training.files import file_sha256, json_bytes, make_folder, sealed, unseal, write_atomically
-from perceiver_lab.training.trees import differences, named_leaves, shorten, with_leaves
+from perceiver_lab.training.trees import differences, shorten
 
 MARKER = "perceiver_lab_run.json"
 MANIFEST = "manifest.json"
@@ -30,43 +29,8 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message names it and says what to do."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Checkpoint:
-    """Everything that a run is made of after `step` steps.
-
-    Attributes:
-      step: steps done.
-      params, state, opt_state: as the training step returns them.
-      key: the run's random key; step i uses `fold_in(key, i)`.
-      iterator: `get_state()` of the batches, or None.
-      notes: further values for JSON, such as the seconds spent.
-    """
-
-    step: int
-    params: Any
-    state: Any
-    opt_state: Any
-    key: jax.Array
-    iterator: dict | None = None
-    notes: dict = field(default_factory=dict)
-
-    def arrays(self) -> dict[str, jax.Array]:
-        """All arrays by name: "params/...", "state/...", "opt_state/...", "key"."""
-        trees = {"params": self.params, "state": self.state, "opt_state": self.opt_state}
-        flat = {f"{part}/{name}": leaf for part, tree in trees.items() for name, leaf in named_leaves(tree).items()}
-        return flat | {"key": jax.random.key_data(self.key)}
-
-    def with_arrays(self, arrays: Mapping[str, Any], **changes: Any) -> "Checkpoint":
-        """A checkpoint of the same structure with these arrays."""
-
-        def fill(part):
-            prefix = f"{part}/"
-            own = {name.removeprefix(prefix): leaf for name, leaf in arrays.items() if name.startswith(prefix)}
-            return with_leaves(getattr(self, part), own)
-
-        key = jax.random.wrap_key_data(jnp.asarray(arrays["key"]), impl=jax.random.key_impl(self.key))
-        parts = {part: fill(part) for part in ("params", "state", "opt_state")}
-        return Checkpoint(**parts, key=key, **changes)
+class FolderInUseError(CheckpointError):
+    """The folder of a run that is going on: it needs patience, not mending."""
 
 
 class Checkpointer:
@@ -100,22 +64,30 @@ class Checkpointer:
         """Own the folder: make it, refuse foreign ones and a second writer, clear what a killed run left.
 
         Raises:
-          CheckpointError: the folder holds other things, or another process trains into it.
+          CheckpointError: the folder holds other things. FolderInUseError: another process trains into it.
           OSError: it cannot be written to.
         """
         import fcntl
 
         make_folder(self.folder)
         self._check_folder()
-        with open(self.folder / ".lock", "w") as lock:  # the system lets go of it when the process dies
+        try:
+            lock = open(self.folder / ".lock", "w")
+        except OSError as error:
+            raise OSError(
+                f"{self.folder} cannot be written to ({error}). Make it writable, or choose another folder."
+            ) from error
+        with lock:  # the system lets go of it when the process dies
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise CheckpointError(
+                raise FolderInUseError(
                     f"Another process is training into {self.folder}. Wait for it, or choose another folder."
                 ) from error
             for leftover in self.folder.glob(".saving-*"):
                 shutil.rmtree(leftover)
+            for leftover in self.folder.glob(".*.partial"):
+                leftover.unlink()
             write_atomically(self.folder / MARKER, json_bytes({"format": FORMAT}))
             yield
 
@@ -124,7 +96,7 @@ class Checkpointer:
         found = []
         for path in self.folder.glob("step_*"):
             digits = path.name.removeprefix("step_")
-            if digits.isdigit():
+            if digits.isdecimal() and path.name == self.path(int(digits)).name:
                 found.append(int(digits))
         return sorted(found)
 
@@ -138,19 +110,46 @@ class Checkpointer:
         return self.path(steps[-1]) if steps else None
 
     def save(self, checkpoint: Checkpoint) -> Path:
-        """Write a checkpoint; when this returns it is complete and in place.
+        """Write a checkpoint; when this returns it is complete and in place. A save that fails changes nothing.
 
         Returns:
           Its folder.
+
+        Raises:
+          CheckpointError: there is one of this step already.
+          OSError: it cannot be written: a full disk, a folder that became read-only.
         """
+        final = self.path(checkpoint.step)
+        if final.exists():
+            raise CheckpointError(f"There is a checkpoint {final} already. Delete it first, or use another folder.")
+        building = self.folder / f".saving-{checkpoint.step:08d}-{os.getpid()}"
+        arrays = {name: np.asarray(leaf) for name, leaf in checkpoint.arrays().items()}
+        try:
+            shutil.rmtree(building, ignore_errors=True)
+            self._build(building, checkpoint, arrays)
+            os.rename(building, final)
+        except (OSError, ValueError, RuntimeError) as error:  # Orbax reports what failed in its threads as it likes
+            shutil.rmtree(building, ignore_errors=True)
+            kept = self.latest()
+            raise OSError(
+                f"The checkpoint {final} could not be written ({error}). "
+                f"{f'The one before it, {kept.name}, is' if kept else 'What was there is'} as it was. Make room or "
+                "make the folder writable; the same call then goes on."
+            ) from error
+        for step in self.steps()[: -self.keep]:
+            try:
+                self._remove(self.path(step))
+            except OSError as error:  # the new one is safe; the next save tries again
+                warnings.warn(f"The old checkpoint {self.path(step)} could not be deleted ({error}).", stacklevel=2)
+        return final
+
+    def _build(self, folder, checkpoint, arrays):
+        """Write all files of a checkpoint, the manifest last."""
         import orbax.checkpoint as ocp
 
-        building = self.folder / f".saving-{checkpoint.step:08d}-{os.getpid()}"
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir(parents=True)
-        arrays = {name: np.asarray(leaf) for name, leaf in checkpoint.arrays().items()}
+        folder.mkdir(parents=True)
         with ocp.StandardCheckpointer() as writer:
-            writer.save(building / "arrays", arrays)
+            writer.save(folder / "arrays", arrays)
             writer.wait_until_finished()
         body = {
             "format": FORMAT,
@@ -160,16 +159,9 @@ class Checkpointer:
             "iterator": checkpoint.iterator,
             "notes": checkpoint.notes,
             "arrays": {name: [str(array.dtype), list(array.shape)] for name, array in arrays.items()},
-            "files": {str(file.relative_to(building)): file_sha256(file) for file in _files(building)},
+            "files": {str(file.relative_to(folder)): file_sha256(file) for file in _files(folder)},
         }
-        write_atomically(building / MANIFEST, sealed(body))
-        final = self.path(checkpoint.step)
-        if final.exists():
-            self._remove(final)
-        os.rename(building, final)
-        for step in self.steps()[: -self.keep]:
-            self._remove(self.path(step))
-        return final
+        write_atomically(folder / MANIFEST, sealed(body))
 
     def restore(self, like: Checkpoint, *, step: int | None = None) -> Checkpoint | None:
         """Read a checkpoint, after checking all of it; nothing is changed before the last check has passed.

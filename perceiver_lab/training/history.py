@@ -23,11 +23,19 @@ class History:
             write_atomically(path, b"".join(_line(record) for record in self.records))
 
     def append(self, record: dict) -> None:
-        """Add a record and write it out."""
+        """Add a record and write it out.
+
+        Raises:
+          OSError: it cannot be written; the message names the file.
+        """
         self.records.append(record)
-        if self.path is not None:
+        if self.path is None:
+            return
+        try:
             with open(self.path, "ab") as file:
                 file.write(_line(record))
+        except OSError as error:
+            raise OSError(f"{self.path} could not be written ({error}). Make room, then go on.") from error
 
     def curve(self, name: str) -> tuple[list[int], list[float]]:
         """The steps at which `name` was reported, and its values."""

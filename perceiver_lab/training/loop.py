@@ -12,9 +12,12 @@ import numpy as np
 import optax
 from flax import nnx
 
-from perceiver_lab.training.checkpoints import Checkpoint, Checkpointer
+from perceiver_lab.training.checkpoint import Checkpoint
+from perceiver_lab.training.checkpoints import Checkpointer
 from perceiver_lab.training.forward import Batch, LossFunction, split_records
 from perceiver_lab.training.history import History
+from perceiver_lab.training.interrupts import TrainingInterrupted, noted_interrupts
+from perceiver_lab.training.memory import memory_explained
 from perceiver_lab.training.step import make_train_step
 
 
@@ -91,9 +94,15 @@ def train(
       callbacks: called with the history after each new record, such as a live curve.
       progress: show a tqdm bar.
 
+    An interrupt (Ctrl-C, the stop button of a notebook) is obeyed after the step in progress, and what was reached is
+    saved; a second one stops at once.
+
     Raises:
       NonFiniteLossError: the loss or the gradient's norm is NaN or infinite.
+      TrainingInterrupted: as above; it holds what was reached.
+      OutOfMemoryError: a step needs more memory than there is.
       CheckpointError: the newest checkpoint cannot be used.
+      OSError: a checkpoint or the history cannot be written.
       ValueError: no steps, or batches that cannot be resumed although there is a checkpointer.
     """
     if steps < 1 or log_every < 1 or checkpoint_every < 1 or (evaluate_every is not None and evaluate_every < 1):
@@ -128,6 +137,7 @@ class _Run:
         self.window = []  # metrics of the steps since the last record
         self.waiting = None  # the last step, whose metrics have not been read yet
         self.last_good = None
+        self.shapes = ()  # of what the step is given
 
     def restore(self):
         found = self.checkpointer.restore(self.checkpoint())
@@ -160,21 +170,33 @@ class _Run:
         self.history = History(Path(log_file) if log_file else None, until=self.step)
         # TQDM_DISABLE counts only where `disable` is not given.
         options = {} if progress else {"disable": True}
-        with tqdm(total=self.steps, initial=self.step, unit="step", dynamic_ncols=True, **options) as bar:
-            while self.step < self.steps:
+        with (
+            noted_interrupts() as interrupted,
+            tqdm(total=self.steps, initial=self.step, unit="step", dynamic_ncols=True, **options) as bar,
+        ):
+            while self.step < self.steps and not interrupted():
                 self.advance()
                 bar.update()
                 if self.history and "loss" in self.history[-1] and self.history[-1]["step"] == self.step:
                     bar.set_postfix_str(f"loss {self.history[-1]['loss']:.3f}", refresh=False)
+            if interrupted():
+                self.settle()
+                if self.checkpointer is not None and self.last_good != self.checkpointer.path(self.step):
+                    self.last_good = self.checkpointer.save(self.checkpoint())
+                raise TrainingInterrupted(self.outcome(), self.steps, self.last_good)
+        return self.outcome()
+
+    def outcome(self):
         model = self.train_step.merge(self.params, self.state)
         return Training(model=model, history=self.history, checkpoint=self.checkpoint(), seconds=self.seconds)
 
     def advance(self):
         began = time.perf_counter()
         batch, records = split_records(next(self.batches))
-        self.params, self.state, self.opt_state, metrics = self.train_step(
-            self.params, self.state, self.opt_state, batch, _fold(self.key, self.step)
-        )
+        arguments = (self.params, self.state, self.opt_state, batch, _fold(self.key, self.step))
+        self.shapes = self.shapes or jax.tree.map(jax.typeof, arguments)  # the arrays themselves are given away
+        with self.explained(self.step + 1):
+            self.params, self.state, self.opt_state, metrics = self.train_step(*arguments)
         # The numbers of the step before are read while this one runs: checking each of them costs no waiting.
         self.settle()
         self.step += 1
@@ -198,10 +220,14 @@ class _Run:
             return
         step, records, metrics = self.waiting
         self.waiting = None
-        numbers = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        with self.explained(step):
+            numbers = {name: float(value) for name, value in jax.device_get(metrics).items()}
         if not all(math.isfinite(numbers[name]) for name in ("loss", "grad_norm")):
             raise NonFiniteLossError(step, numbers, records, self.last_good)
         self.window.append(numbers)
+
+    def explained(self, step):
+        return memory_explained(step, self.train_step.compiled, *self.shapes)
 
     def due(self, what):
         every = self.every[what]

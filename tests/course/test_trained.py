@@ -5,7 +5,7 @@ import pytest
 from perceiver_lab import figures, recipes
 from perceiver_lab.course.live import LiveCurve
 from perceiver_lab.course.trained import trained
-from perceiver_lab.training import History, WeightsError
+from perceiver_lab.training import Checkpointer, FolderInUseError, History, WeightsError
 
 
 @pytest.fixture
@@ -52,6 +52,15 @@ def test_what_cannot_be_used_makes_room(tiny, capsys):
     weights.write_bytes(b"hello")
     assert trained("tiny", mode="ci", progress=False).metrics["total"] == 10
     assert "cannot be used, so it starts again" in capsys.readouterr().out
+
+
+def test_what_another_notebook_is_training_is_left_alone(tiny):
+    folder = recipes.run_folder(tiny, "lab", 0)
+    with Checkpointer(folder, fingerprint={}).writing():
+        before = sorted(folder.iterdir())
+        with pytest.raises(FolderInUseError, match="Another process is training into"):
+            trained(tiny, mode="lab", live=False, progress=False)
+        assert sorted(folder.iterdir()) == before
 
 
 def test_corrupt_shipped_weights_are_an_error(tiny, ships):
