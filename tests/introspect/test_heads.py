@@ -30,6 +30,6 @@ def test_an_even_map_looks_at_nothing_and_never_changes():
     assert position_share(np.full((3, 1, 1, 4), 0.25, np.float32)) == 1.0
 
 
-def test_one_input_is_too_few():
-    with pytest.raises(ValueError, match="maps of several inputs; got 1"):
+def test_one_example_is_too_few():
+    with pytest.raises(ValueError, match="maps of several examples; got 1"):
         position_share(np.full((1, 1, 1, 4), 0.25, np.float32))
