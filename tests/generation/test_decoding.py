@@ -9,7 +9,7 @@ from perceiver_lab.generation import decoding, generate, stream
 from perceiver_lab.ops.sequences import EOS, PAD, SOS
 from tests.generation.small import CONTEXT, LATENTS, VOCABULARY, make, preferring
 
-MODEL = make()
+MODEL, MODEL_OF_THREE = make(), make(num_latents=3)
 PROMPTS = [[], [5, 3, 9], [4, 4, 8, 7, 6, 3]]
 whole = nnx.jit(
     lambda model, tokens, positions, num_latents: model(tokens, positions=positions, num_latents=num_latents),
@@ -21,7 +21,7 @@ def by_hand(model, prompt, num_tokens, refill_to, positions=None):
     """Greedy, from one whole call per token, with as many latents as the cache would hold."""
     events, answer = [SOS, *prompt], []
     for step in range(num_tokens):
-        since = step % (LATENTS - refill_to + 1)
+        since = step % (model.config.num_latents - refill_to + 1)
         num_latents = min(len(events) - since, refill_to) + since
         tokens = jnp.array([events + [PAD] * (CONTEXT - len(events))])
         logits = np.array(whole(model, tokens, positions, num_latents))[0, -1]
@@ -47,6 +47,13 @@ def test_every_cached_step_is_a_full_pass(refill_to):
 def test_half_of_the_latents_is_the_default():
     found = generate(MODEL, PROMPTS, num_tokens=6, temperature=0)
     assert rows(found) == rows(generate(MODEL, PROMPTS, num_tokens=6, temperature=0, refill_to=2))
+
+
+def test_an_odd_number_of_latents_is_halved_downwards():
+    """The release wants an even number; here a cache of three is refilled with one."""
+    found = generate(MODEL_OF_THREE, PROMPTS, num_tokens=6, temperature=0)
+    by_three = [by_hand(MODEL_OF_THREE, prompt, 6, refill_to=1) for prompt in PROMPTS]
+    assert rows(found) == by_three == rows(generate(MODEL_OF_THREE, PROMPTS, num_tokens=6, temperature=0, refill_to=1))
 
 
 def test_channels_take_turns():
@@ -138,6 +145,13 @@ def test_a_row_ends_with_its_stop_token():
         assert length == 6 or row[length - 1] in (8, 9)
 
 
+def test_a_stop_token_that_never_comes_lets_a_row_go_on_to_the_length_asked_for():
+    settings = {"num_tokens": 6, "forbidden_tokens": [8, EOS]}
+    found = generate(MODEL, PROMPTS, stop_tokens=[8], **settings)
+    assert found.lengths.tolist() == [6, 6, 6] and not np.isin(found.tokens, [PAD, 8]).any()
+    np.testing.assert_array_equal(found.tokens, generate(MODEL, PROMPTS, stop_tokens=(), **settings).tokens)
+
+
 def test_ended_rows_change_nothing_for_the_others():
     settings = {"num_tokens": 6, "temperature": 0}
     kept = rows(generate(MODEL, PROMPTS, stop_tokens=(), **settings))
@@ -169,8 +183,13 @@ def test_a_rolling_cache_is_exact_until_the_first_latent_gives_way():
         ([[SOS, 5]], {}, r"without the start token \(2\), which is put first by itself"),
         ([[0.5]], {}, "Prompt 0 must be a sequence of token numbers; got float64"),
         ([5, 6], {}, r"got int64 of shape \(\). One prompt is given as \[prompt\]"),
+        ([[5, -1]], {}, "Prompt 0 has tokens from -1 to 5; expected numbers below 11"),
+        ([[5, 0, 5]], {}, r"Prompt 0 has tokens from 0 to 5; expected .* without padding \(0\)"),
         ([[5]], {"temperature": -1.0}, "temperature=-1.0 must be at least 0"),
+        ([[5]], {"temperature": float("nan")}, "temperature=nan must be at least 0"),
         ([[5]], {"top_p": 0.0}, "top_p=0.0 must be above 0 and at most 1"),
+        ([[5]], {"top_p": 1.5}, "top_p=1.5 must be above 0 and at most 1"),
+        ([[5]], {"top_p": -0.5}, "top_p=-0.5 must be above 0 and at most 1"),
         ([[5]], {"top_k": 0}, "top_k=0 must be at least 1"),
         ([[5]], {"min_p": 1.5}, "min_p=1.5 must be from 0 to 1"),
         ([[5]], {"refill_to": 0}, "refill_to=0 must be from 1 to the model's 4 latents"),
