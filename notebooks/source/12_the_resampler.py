@@ -397,10 +397,23 @@ for name, values in right_words.items():
 # count and colour are right nearly always: it is the shape that goes wrong. And not because it is not seen. Asked
 # "what?", the model names count and shape of the very same pictures in 85 %.
 #
-# What happened? No caption of the training says "red square", and the model has learned that as well: after "red", not
-# "square". It is not the language model's doing (its texts have all pairs, and it does not learn any more), and not the
-# eyes'. The gated layers and the resampler have learned it, from what the captions leave out. A model can see more than
-# it says. If you measure captions alone, you take the one for the other.
+# What happened? Put other words before the shape, and see which of the four shapes the model finds likeliest then. We
+# did so with 400 test pictures of held-out pairs:
+#
+# | before the shape stands | the right shape is likeliest |
+# |---|---|
+# | the colour it has: "a red ..." | 30 % |
+# | another colour, which captions do name with this shape: "a green ..." | 82 % |
+# | the question: "what? a ..." | 83 % |
+#
+# So the shape is seen, and it is the word that drives it out: after "red", not "square", for no caption of the training
+# says "red square", and the model has learned that as well. It is not the language model's doing (its texts have all
+# pairs, and it does not learn any more), and not the eyes'. The gated layers have learned it, from what the captions
+# leave out. The resampler's tokens still know better: a linear classifier that reads the shape off them, trained on the
+# pictures with "what?", is right in 86 % of the same pictures. Trained on the captioned ones, where the rule holds, it
+# gets 32 %: it learns the rule.
+#
+# A model can see more than it says. If you measure captions alone, you take the one for the other.
 #
 # ### Ten of them
 #

@@ -3,13 +3,16 @@
 import json
 import math
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from perceiver_lab import recipes
 from perceiver_lab.datasets import captions, decode_ids, encode_text, load, pad_ids, shipped
-from perceiver_lab.datasets.captions_text import IMAGE
-from perceiver_lab.recipes.captions_measure import write_on
+from perceiver_lab.datasets.captions_text import CHUNK, IMAGE, answered, encode_chunk
+from perceiver_lab.recipes.captions_measure import judge, pixels, write_on
 
 READERS = ("flamingo", "transformer", "mlp", "mean")
 
@@ -20,9 +23,13 @@ def metrics(name):
 
 
 @pytest.fixture(scope="module")
-def say():
+def model():
+    return recipes.load_shipped(recipes.get("captions_flamingo"))[0]
+
+
+@pytest.fixture(scope="module")
+def say(model):
     """What the shipped model says of frames (b, t, 32, 32, 3)."""
-    model, _ = recipes.load_shipped(recipes.get("captions_flamingo"))
 
     def write(frames, question=""):
         prompt = np.concatenate([[IMAGE], encode_text(question)])
@@ -67,6 +74,34 @@ def test_it_sees_more_than_it_says(say):
         ]
     assert rates["named"][0] > 0.75 and rates["held out"][0] < 0.45
     assert min(one[1] for one in rates.values()) > 0.7
+
+
+def test_the_colour_s_name_drives_the_shape_out(model):
+    """The likeliest of four shapes, whatever stands before it, in pictures of held-out pairs."""
+    photos = shipped.photos()
+    made = [captions.shapes_picture(photos, captions.HELD_OUT, np.random.default_rng([98, i])) for i in range(100)]
+    said = [one.answer.rstrip(".").split() for one in made]
+    frames = jnp.asarray(np.stack([one.frames for one in made])[:, None])
+    graphdef, state = nnx.split(model)
+    media = jax.jit(lambda state: nnx.merge(graphdef, state).see(pixels(frames)))(state)
+    log_prob = jax.jit(lambda state, *told: judge(nnx.merge(graphdef, state), *told)[0])
+
+    def right(before):
+        """The share of pictures whose own shape is the likeliest after before(count, colour, shape)."""
+        starts, scores = [1 + len(encode_text(before(*words))) for words in said], []
+        for shape in captions.SHAPES:
+            texts = [f"{before(*words)}{shape}{'s' * (words[0] != 'a')}." for words in said]
+            ids = np.stack([pad_ids(encode_chunk("", text), CHUNK) for text in texts])
+            scores.append(log_prob(state, ids, answered(ids, starts), media))
+        best = np.argmax(np.stack(scores), axis=0)
+        return np.mean([captions.SHAPES[k] == shape.rstrip("s") for k, (*_, shape) in zip(best, said, strict=True)])
+
+    def other(shape):
+        return next(one for one in captions.COLOURS if (one, shape.rstrip("s")) in captions.KNOWN)
+
+    assert right(lambda count, colour, shape: f"{count} {colour} ") < 0.5
+    assert right(lambda count, colour, shape: f"{count} {other(shape)} ") > 0.7
+    assert right(lambda count, colour, shape: f"what? {count} ") > 0.7
 
 
 def test_sixteen_frames_are_read_though_four_were_learned(say):
