@@ -8,9 +8,9 @@ from perceiver_lab.datasets.augment import evaluation_crop, normalise, random_ar
 from perceiver_lab.datasets.battle import pad_units, turn_battle
 from perceiver_lab.datasets.bytes import decode_ids, encode_text, hide_ids, is_text, pad_ids
 from perceiver_lab.datasets.cells import in_a_row, mean_cells, smooth_cells, white_noise
-from perceiver_lab.datasets.clouds import sample_points, turn_points, unit_cube
+from perceiver_lab.datasets.clouds import along_curve, sample_points, turn_points, unit_cube
 from perceiver_lab.datasets.contexts import ContextCounts, preceding
-from perceiver_lab.datasets.dense import sample_cells, spread_cells, turn_and_mirror
+from perceiver_lab.datasets.dense import pet_kinds, sample_cells, spread_cells, turn_and_mirror
 from perceiver_lab.datasets.events import crop_events, events_text, mirrored, text_events
 from perceiver_lab.datasets.flow import mirror_pair, sample_flow, scale_pair
 from perceiver_lab.datasets.flow_files import flying_chairs, read_flo, sintel, write_flo
@@ -52,6 +52,7 @@ __all__ = [
     "NeighbourCounts",
     "PrecedingCounts",
     "add_noise",
+    "along_curve",
     "arrays",
     "ask_some",
     "cache_root",
@@ -93,6 +94,7 @@ __all__ = [
     "pad_ids",
     "pad_units",
     "permute_pixels",
+    "pet_kinds",
     "picture_events",
     "pipeline",
     "pixel_positions",

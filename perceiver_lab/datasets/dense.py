@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from perceiver_lab.datasets.transforms import check_size
 
@@ -74,3 +75,33 @@ def spread_cells(height: int, width: int) -> Callable[[Record, np.random.Generat
         return {**record, "cells": (row * columns + column).astype(np.int32)}
 
     return spread
+
+
+def pet_kinds(side: int) -> Callable[[Record, np.random.Generator], Record]:
+    """What `oxford_iiit_pet` (TFDS) records become: the middle square of the photo, `side` x `side` pixels.
+
+    "kinds" (side, side) uint8 takes the place of "segmentation_mask": 0 = background, 1 = the animal, 2 = its outline.
+    The photo is averaged, of the mask the nearest pixel counts. All but "image", "kinds" and "label" is left out.
+    """
+    check_size("pet_kinds", side)
+
+    def change(record, rng=None):
+        image, mask = np.asarray(record["image"]), np.asarray(record["segmentation_mask"])
+        if image.shape[:2] != mask.shape[:2] or not set(np.unique(mask)) <= {1, 2, 3}:
+            raise ValueError(
+                f"pet_kinds was given a photo {image.shape} and a mask {mask.shape} with the levels "
+                f"{np.unique(mask).tolist()}; expected the same height and width, and levels 1 (animal), 2 "
+                "(background) and 3 (outline), as in TFDS's oxford_iiit_pet."
+            )
+        extent = min(image.shape[:2])
+        top, left = ((length - extent) // 2 for length in image.shape[:2])
+        square = (slice(top, top + extent), slice(left, left + extent))
+        photo = Image.fromarray(image[square]).resize((side, side), Image.Resampling.BOX)
+        nearest = (np.arange(side) * 2 + 1) * extent // (2 * side)
+        kinds = _PET_KINDS[mask[..., 0][square][np.ix_(nearest, nearest)]]
+        return {"image": np.asarray(photo), "kinds": kinds, "label": record["label"]}
+
+    return change
+
+
+_PET_KINDS = np.array([0, 1, 0, 2], np.uint8)  # of the set's levels
