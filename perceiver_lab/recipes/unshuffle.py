@@ -79,7 +79,7 @@ def build_digits(recipe: Recipe, rngs: nnx.Rngs) -> HiP:
     return model
 
 
-def recipe(name, summary, *, start, steps):
+def recipe(name, summary, *, start, steps, seeds=(0,)):
     """The same windows, model and optimiser, of photos or of what stands in their place."""
     return Recipe(
         name=name,
@@ -96,7 +96,7 @@ def recipe(name, summary, *, start, steps):
         budgets={
             "ci": Budget(steps=4, batch_size=8, train_part="[:200]", test_part="[:100]"),
             "lab": Budget(steps=steps, batch_size=32, evaluate_every=500),
-            "full": Budget(steps=steps, batch_size=32, evaluate_every=500),
+            "full": Budget(steps=steps, batch_size=32, evaluate_every=500, seeds=seeds),
         },
         numerics=1,
         loss=masked_autoencoding(RATES),
@@ -138,7 +138,13 @@ def digits(name, summary, *, frozen, start_from=None):
 
 
 RECIPES = (
-    recipe("unshuffle_hip", "a HiP learns from photos where 100 shuffled cells belong", start=(), steps=3000),
+    recipe(
+        "unshuffle_hip",
+        "a HiP learns from photos where 100 shuffled cells belong",
+        start=(),
+        steps=3000,
+        seeds=(0, 1, 2),
+    ),
     recipe("unshuffle_noise", "the same, from white noise", start=(white_noise,), steps=1000),
     digits(
         "digits_learned",

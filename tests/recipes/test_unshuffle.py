@@ -122,6 +122,8 @@ def test_the_grid_was_rebuilt_within_two_minutes():
     found = grid_neighbours(model.queries()["image"], GRID, PERMUTATION)
     assert found.value > 0.3 and found.chance < 0.05
     assert story["minutes"] <= 2 and story["metrics"]["neighbour_precision"] == pytest.approx(found.value, abs=1e-6)
+    seeds = story["seeds"].values()
+    assert len(seeds) == 3 and all(one["neighbour_precision_low"] > 0.3 and one["minutes"] <= 2 for one in seeds)
 
 
 def test_learned_positions_help_with_digits():
