@@ -4,7 +4,7 @@ ARGS ?=
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: faults fuzz help setup lab test test-fast test-colab test-colab-all bench notebooks book lock clean
+.PHONY: determinism faults fuzz mutants help setup lab test test-fast test-colab test-colab-all bench notebooks book lock clean
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\): .*## /\1: /p' Makefile | awk -F': ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -38,6 +38,12 @@ fuzz: .venv-dev  ## 100,000 damaged files for everything that reads one (ARGS=10
 
 faults: .venv-dev ## checkpoints under kills, full disks, damage and strangers (ARGS=sample for fewer)
 	@$(RUN) -m tests.faults $(ARGS)
+
+determinism: .venv-dev ## every recipe's first 20 steps twice: the same bytes? (ARGS="digits_ar 5" for one, five steps)
+	@$(RUN) -m tests.determinism $(ARGS)
+
+mutants: .venv-dev ## small faults put into ops and layers: does a test notice? (ARGS="20 ops/rotary" for some)
+	@$(RUN) tools/mutants.py $(or $(ARGS),300)
 
 bench: .venv-dev ## measure; results go to benchmarks/results
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(RUN) $$script; done

@@ -86,7 +86,7 @@ def resize_cubic(size: int) -> Callable[[Record, np.random.Generator | None], Re
     check_size("resize_cubic", size)
 
     def resize(record, rng=None):
-        image = record["image"]
+        image = np.asarray(record.get("image"))
         if image.ndim != 3 or 0 in image.shape:
             raise ValueError(
                 f"resize_cubic was given an image of shape {image.shape}; expected height x width x channels. Put it "
@@ -107,8 +107,8 @@ def normalise(record: Record, rng: np.random.Generator | None = None) -> Record:
     Raises:
       ValueError: an image without three channels.
     """
-    image = record["image"]
-    if image.shape[-1] != 3:
+    image = np.asarray(record.get("image"))
+    if not image.ndim or not image.size or image.shape[-1] != 3:
         raise ValueError(
             f"normalise was given an image of shape {image.shape}; expected three channels last, for which ImageNet's "
             "means are known. Scale images of other kinds with to_float."
@@ -122,7 +122,7 @@ def photo_of(record: Record, caller: str) -> np.ndarray:
     Raises:
       ValueError: it is not; `caller` is named.
     """
-    image = record["image"]
+    image = np.asarray(record.get("image"))
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or min(image.shape) < 2:
         raise ValueError(
             f"{caller} was given an image of shape {image.shape} and type {image.dtype}; expected a photo, (height, "

@@ -142,12 +142,12 @@ def _ids(record, name, at_least):
 
 
 def _check_length(name, length):
-    if not isinstance(length, int) or length < 1:
+    if not isinstance(length, int | np.integer) or isinstance(length, bool) or length < 1:
         raise ValueError(f"{name}: the length is {length!r}; expected a whole number of bytes, at least 1.")
 
 
 def _check_shares(name, rate, kept, random):
-    if not 0 < rate <= 1 or min(kept, random) < 0 or kept + random > 1:
+    if not (0 < rate <= 1 and kept >= 0 and random >= 0 and kept + random <= 1):  # NaN is none of these
         raise ValueError(
             f"{name}: rate={rate}, kept={kept}, random={random}; expected a rate above 0 and at most 1, and shares of "
             "the hidden bytes from 0 that together are at most 1."

@@ -26,9 +26,9 @@ def to_float(record: Record, rng: np.random.Generator | None = None) -> Record:
     place; it is cheapest after cropping and sampling.
 
     Raises:
-      ValueError: an image that is not uint8, or an 8 x 8 image with levels above 16.
+      ValueError: no image, one that is not uint8, or an 8 x 8 image with levels above 16.
     """
-    image = record["image"]
+    image = _present(record, "to_float")
     if image.dtype != np.uint8:
         raise ValueError(f"to_float scales uint8 images, and this one is {image.dtype}: was it scaled already?")
     top = 255
@@ -46,8 +46,11 @@ def standardise(record: Record, rng: np.random.Generator | None = None) -> Recor
     """Shift and scale "image", all its pixels and channels alike, to mean 0 and standard deviation 1, in float32.
 
     Of a selection of pixels, those that were selected count. A flat image becomes zeros.
+
+    Raises:
+      ValueError: no image, or one without pixels.
     """
-    image = record["image"].astype(np.float32)
+    image = _present(record, "standardise").astype(np.float32)
     centred = image - image.mean()
     return {**record, "image": centred / max(float(centred.std()), 1e-6)}
 
@@ -194,9 +197,18 @@ def _is_small_digit(image):
     return image.shape == (8, 8, 1) and image.dtype == np.uint8
 
 
+def _present(record, caller):
+    """The record's image, of any shape that holds something."""
+    image = record.get("image")
+    if image is None or not image.size:
+        held = "no image" if image is None else f"an image of shape {image.shape}"
+        raise ValueError(f"{caller} was given a record of {sorted(record)} with {held}; expected one with pixels.")
+    return image
+
+
 def _image(record, caller, *, at_least=1, at_most=None):
     """The record's image, after checking that it is one and of a fitting size."""
-    image = record["image"]
+    image = _present(record, caller)
     if image.ndim != 3:
         raise ValueError(
             f"{caller} was given an image of shape {image.shape}; expected height x width x channels. Put it before "

@@ -37,10 +37,10 @@ def strided_windows(num_targets: int, *, context: int, stride: int) -> list[Wind
       stride: targets of a block, at most as many as the model has latents; 1 gives every target all latents.
 
     Raises:
-      ValueError: a stride outside of 1..context.
+      ValueError: a stride outside of 1..context, or a length below 0.
     """
-    if not 1 <= stride <= context:
-        raise ValueError(f"stride={stride} must be from 1 to the context, {context}.")
+    if not 1 <= stride <= context or num_targets < 0:
+        raise ValueError(f"stride={stride} must be from 1 to the context, {context}; num_targets={num_targets} from 0.")
     ends = range((num_targets - 1) % stride + 1, num_targets + 1, stride)
     return [Window(max(end - context, 0), end, min(stride, end)) for end in ends]
 
@@ -67,7 +67,13 @@ class TokenLosses:
 
     @property
     def nats_per_token(self) -> float:
-        """The mean; its exponential is the perplexity."""
+        """The mean; its exponential is the perplexity.
+
+        Raises:
+          ValueError: there is no target.
+        """
+        if not self.num_tokens:
+            raise ValueError("These documents have no target, so there is no mean: each needs two events at least.")
         return self.total_nats / self.num_tokens
 
     @property
@@ -76,7 +82,13 @@ class TokenLosses:
         return self.nats_per_token / math.log(2)
 
     def bits_per_byte(self, num_bytes: int) -> float:
-        """Bits per byte of the text that the tokens stand for, which may be any number of bytes each."""
+        """Bits per byte of the text that the tokens stand for, which may be any number of bytes each.
+
+        Raises:
+          ValueError: no bytes.
+        """
+        if num_bytes < 1:
+            raise ValueError(f"num_bytes={num_bytes} must be at least 1: the length of the text as bytes.")
         return self.total_nats / math.log(2) / num_bytes
 
     def by_place(self, edges: Sequence[int]) -> Float[np.ndarray, " k"]:

@@ -37,8 +37,16 @@ def held_after(num_tokens: int, given: int, *, num_latents: int, refill_to: int)
       num_tokens: behind the start token.
       given: how many of them are the prompt.
       num_latents: N, for which the model was made.
-      refill_to: R, of a full pass.
+      refill_to: R, of a full pass, from 1 to N.
+
+    Raises:
+      ValueError: R outside of 1..N, or a number of tokens below 0.
     """
+    if not 1 <= refill_to <= num_latents or min(num_tokens, given) < 0:
+        raise ValueError(
+            f"refill_to={refill_to} must be from 1 to num_latents={num_latents}, and num_tokens={num_tokens} and "
+            f"given={given} at least 0."
+        )
     num_events = num_tokens + 1
     since = max(num_tokens - given, 0) % (num_latents - refill_to + 1)
     return Held(num_events, max(num_events - since - refill_to, 0), since)

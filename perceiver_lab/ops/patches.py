@@ -17,6 +17,7 @@ def space_to_depth(x: Float[Array, "..."], factor: int, time_factor: int = 1) ->
     Raises:
       ValueError: another rank, or sides that are no multiples of the block's.
     """
+    _check_block(factor, time_factor)
     if x.ndim == 4 and time_factor == 1:
         return space_to_depth(x[:, None], factor)
     if x.ndim != 5:
@@ -41,6 +42,7 @@ def depth_to_space(x: Float[Array, "..."], factor: int, time_factor: int = 1) ->
     Raises:
       ValueError: another rank, or channels that are no multiple of the block's cells.
     """
+    _check_block(factor, time_factor)
     cells = time_factor * factor * factor
     if x.ndim not in (4, 5) or x.shape[-1] % cells:
         raise ValueError(
@@ -76,8 +78,10 @@ def extract_patches(
       padding: "VALID", or "SAME": zeros around the image, the odd one at its end.
 
     Raises:
-      ValueError: another padding, or patches larger than the image.
+      ValueError: another padding, patches larger than the image, or a size, stride or rate below 1.
     """
+    if min(*sizes, *strides, *rates) < 1:
+        raise ValueError(f"sizes={sizes}, strides={strides} and rates={rates} must all be at least 1.")
     if padding not in ("SAME", "VALID"):
         raise ValueError(f"padding={padding!r} is unknown; choose 'SAME' or 'VALID'.")
     spans = [(size - 1) * rate + 1 for size, rate in zip(sizes, rates, strict=True)]
@@ -120,3 +124,8 @@ def flow_patches(frames: Float[Array, "b t h w c"], size: int = 3) -> Float[Arra
     b, t, h, w, c = frames.shape
     patches = extract_patches(frames.reshape(b * t, h, w, c), (size, size))
     return patches.reshape(b, t, h, w, -1).transpose(0, 2, 3, 1, 4).reshape(b, h, w, -1)
+
+
+def _check_block(factor, time_factor):
+    if factor < 1 or time_factor < 1:
+        raise ValueError(f"A block of {time_factor} frames and {factor} x {factor} pixels holds nothing: at least 1.")

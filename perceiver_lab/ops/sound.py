@@ -26,7 +26,13 @@ def mulaw_decode(codes: UInt8[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*sh
 
 
 def mulaw_encode(samples: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
-    """The code in whose step a sample lies, the inverse of `mulaw_decode`. Beyond +-1 it is the loudest code."""
+    """The code in whose step a sample lies, the inverse of `mulaw_decode`. Beyond +-1 it is the loudest code.
+
+    Raises:
+      ValueError: a sample that is no number.
+    """
+    if np.isnan(samples).any():
+        raise ValueError(f"{int(np.isnan(samples).sum())} samples are NaN: there is no code for them.")
     scaled = np.minimum(np.abs(samples.astype(np.float64)) * _FULL_SCALE + _BIAS, _FULL_SCALE - 1).astype(np.int32)
     segment = np.frexp(scaled)[1] - 6  # 33 has six bits and lies in segment 0
     step = (scaled >> (segment + 1)) & 15
@@ -54,16 +60,18 @@ def mel_filterbank(*, num_bands: int, window: int, rate: int) -> Float32[np.ndar
       (F, K) with F = window / 2 + 1: power of the bins (F,) @ this = power of the bands.
 
     Raises:
-      ValueError: so many bands that one of them holds no bin.
+      ValueError: so many bands that one of them holds no bin, or no band, window or rate.
     """
+    if min(num_bands, window, rate) < 1:
+        raise ValueError(f"num_bands={num_bands}, window={window} and rate={rate} must be at least 1.")
     pitches = np.linspace(mel(0.0), mel(rate / 2), num_bands + 2)
     low, peak, high = (700.0 * (10.0 ** (pitches[start : start + num_bands] / 2595.0) - 1.0) for start in range(3))
     bins = (np.arange(window // 2 + 1) * rate / window)[:, None]
     weights = np.maximum(0.0, np.minimum((bins - low) / (peak - low), (high - bins) / (high - peak)))
-    if num_bands < 1 or not weights.any(axis=0).all():
+    if not weights.any(axis=0).all():
         raise ValueError(
-            f"num_bands={num_bands} of a window of {window} samples at {rate} Hz: there must be at least one band, and "
-            "none so narrow that no bin of the spectrum lies in it. Take fewer bands or a longer window."
+            f"num_bands={num_bands} of a window of {window} samples at {rate} Hz: one of the bands is so narrow "
+            "that no bin of the spectrum lies in it. Take fewer bands or a longer window."
         )
     return weights.astype(np.float32)
 
@@ -87,7 +95,7 @@ def spectrogram(sound: Float[Array, "b t"], *, window: int, hop: int) -> Float[A
       ValueError: a hop that does not divide the clip, or a window that does not fit evenly around it.
     """
     length = sound.shape[1]
-    if length == 0 or length % hop or window < hop or (window - hop) % 2:
+    if length == 0 or hop < 1 or length % hop or window < hop or (window - hop) % 2:
         raise ValueError(
             f"window={window}, hop={hop} of clips of {length} samples: the hop must divide the clip, and the window "
             "must be longer than the hop by an even number of samples."

@@ -29,12 +29,13 @@ def cross_entropy(
 
     Returns:
       The mean loss in nats, float32. A class number outside 0..K-1 makes it NaN: inside a compiled step nothing can
-      be raised, and a NaN stops the training loop, which then names the records.
+      be raised, and a NaN stops the training loop, which then names the records. So does a batch without examples, or
+      with weights that are all 0: it has no mean.
 
     Raises:
       ValueError: shapes that do not fit, or s outside [0, 1).
     """
-    if logits.ndim != 2 or labels.shape not in (logits.shape[:1], logits.shape):
+    if logits.ndim != 2 or not logits.shape[1] or labels.shape not in (logits.shape[:1], logits.shape):
         raise ValueError(
             f"cross_entropy got logits {logits.shape} and labels {labels.shape}; expected logits (batch, classes) and "
             "labels (batch,) or (batch, classes). Reduce the model's output to one row of logits per example first."

@@ -14,24 +14,29 @@ Z_95 = 1.959963984540054
 def accuracy(logits: Float[Array, "b k"], labels: Int[Array, " b"] | Float[Array, "b k"]) -> Float[Array, ""]:
     """The share of examples (B,) whose largest logit of (B, K) is that of the label, float32.
 
-    Of labels that are distributions (B, K), as after mixing pictures, the class with the largest part counts.
+    Of labels that are distributions (B, K), as after mixing pictures, the class with the largest part counts. A row of
+    logits that holds a NaN is wrong, whatever its label.
     """
     if labels.ndim == 2:
         labels = jnp.argmax(labels, axis=-1)
-    return jnp.mean((jnp.argmax(logits, axis=-1) == labels).astype(jnp.float32))
+    right = (jnp.argmax(logits, axis=-1) == labels) & ~jnp.isnan(logits).any(axis=-1)
+    return jnp.mean(right.astype(jnp.float32))
 
 
 def top_k_accuracy(logits: Float[Array, "b k"], labels: Int[Array, " b"], k: int) -> Float[Array, ""]:
     """The share of examples whose label is among the k largest logits; ties count against the model.
+
+    A row of logits that holds a NaN and a label that is no class are wrong.
 
     Raises:
       ValueError: k is not between 1 and the number of classes.
     """
     if not 1 <= k <= logits.shape[-1]:
         raise ValueError(f"k must lie between 1 and the number of classes {logits.shape[-1]}, got {k}.")
-    own = jnp.take_along_axis(logits, labels[:, None], axis=-1)
+    known = (labels >= 0) & (labels < logits.shape[-1]) & ~jnp.isnan(logits).any(axis=-1)
+    own = jnp.take_along_axis(logits, jnp.where(known, labels, 0)[:, None], axis=-1)
     at_least = jnp.sum(logits >= own, axis=-1)  # counts the label itself
-    return jnp.mean((at_least <= k).astype(jnp.float32))
+    return jnp.mean((known & (at_least <= k)).astype(jnp.float32))
 
 
 def wilson_interval(correct: int, total: int, *, z: float = Z_95) -> tuple[float, float]:
@@ -93,7 +98,18 @@ class Accuracy:
 def confusion(
     labels: Int[np.ndarray, " n"], predictions: Int[np.ndarray, " n"], num_classes: int
 ) -> Int[np.ndarray, "k k"]:
-    """How often class i was taken for class j: (num_classes, num_classes) int64, rows = labels."""
+    """How often class i was taken for class j: (num_classes, num_classes) int64, rows = labels.
+
+    Raises:
+      ValueError: another number of predictions than of labels, or a number that is no class.
+    """
+    labels, predictions = np.asarray(labels), np.asarray(predictions)
+    both = np.concatenate([labels.ravel(), predictions.ravel()])
+    if labels.shape != predictions.shape or both.min(initial=0) < 0 or both.max(initial=0) >= num_classes:
+        raise ValueError(
+            f"confusion got {labels.size} labels and {predictions.size} predictions from {both.min(initial=0)} to "
+            f"{both.max(initial=0)}; expected as many of each, from 0 to num_classes - 1 = {num_classes - 1}."
+        )
     table = np.zeros((num_classes, num_classes), np.int64)
-    np.add.at(table, (np.asarray(labels), np.asarray(predictions)), 1)
+    np.add.at(table, (labels, predictions), 1)
     return table

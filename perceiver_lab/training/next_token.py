@@ -34,7 +34,7 @@ def token_losses(
       counts makes its loss NaN.
 
     Raises:
-      ValueError: shapes that do not fit, or s outside [0, 1).
+      ValueError: shapes that do not fit, s outside [0, 1), or a vocabulary of less than two tokens.
     """
     if (
         logits.ndim != 3
@@ -47,6 +47,8 @@ def token_losses(
         )
     if not 0.0 <= label_smoothing < 1.0:
         raise ValueError(f"label_smoothing must lie in [0, 1), got {label_smoothing}; the published models use 0.")
+    if logits.shape[-1] < 2:
+        raise ValueError(f"token_losses got a vocabulary of {logits.shape[-1]}; with less than 2 nothing is predicted.")
     logits = logits.astype(jnp.float32)
     num_tokens = logits.shape[-1]
     log_z = jax.nn.logsumexp(logits, axis=-1)

@@ -115,5 +115,5 @@ def test_what_does_not_fit_is_named():
             spectrogram(jnp.zeros((1, 800)), window=window, hop=hop)
     with pytest.raises(ValueError, match="num_bands=100 of a window of 64 samples at 8000 Hz"):
         mel_filterbank(num_bands=100, window=64, rate=RATE)
-    with pytest.raises(ValueError, match="at least one band"):
+    with pytest.raises(ValueError, match="num_bands=0.*must be at least 1"):
         mel_filterbank(num_bands=0, window=64, rate=RATE)
