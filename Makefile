@@ -39,10 +39,10 @@ fuzz: .venv-dev  ## 100,000 damaged files for everything that reads one (ARGS=10
 faults: .venv-dev ## checkpoints under kills, full disks, damage and strangers (ARGS=sample for fewer)
 	@$(RUN) -m tests.faults $(ARGS)
 
-determinism: .venv-dev ## every recipe's first 20 steps twice: the same bytes? (ARGS="digits_ar 5" for one, five steps)
+determinism: .venv-dev ## whether every recipe's first 20 steps give the same bytes twice (ARGS="digits_ar 5" for one, five steps)
 	@$(RUN) -m tests.determinism $(ARGS)
 
-mutants: .venv-dev ## small faults put into ops and layers: does a test notice? (ARGS="20 ops/rotary" for some)
+mutants: .venv-dev ## whether a test notices small faults put into ops and layers (ARGS="20 ops/rotary" for some)
 	@$(RUN) tools/mutants.py $(or $(ARGS),300)
 
 bench: .venv-dev ## measure; results go to benchmarks/results
