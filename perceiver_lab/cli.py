@@ -2,15 +2,18 @@
 
     perceiver-lab list
     perceiver-lab train digits_perceiver --mode full --set model.num_latents=64 --resume
+    perceiver-lab train digits_perceiver --mesh data=2,fsdp=2,inputs=2
     perceiver-lab evaluate digits_perceiver
     perceiver-lab reproduce digits_perceiver
     perceiver-lab convert imagenet.pystate imagenet.safetensors --preset imagenet_fourier_io
     perceiver-lab doctor
 
-Exit codes: 0 done; 1 the result is not what it should be; 2 the request cannot be met, and the message says why.
+Exit codes: 0 done; 1 the result is not what it should be; 2 the request cannot be met, and the message says why;
+3 another process of a distributed run is gone.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.command(options)
     except FloatingPointError as error:
         return _fail(error, 1)
+    except ConnectionError as error:
+        code = _fail(error, 3)
+        if getattr(options, "distributed", False):
+            os._exit(code)  # an orderly end would wait for the process that is gone, and then be aborted by JAX
+        return code
     except (ValueError, OSError, ModuleNotFoundError) as error:
         return _fail(error, 2)
     except KeyboardInterrupt:
@@ -53,6 +61,10 @@ def _parser():
         "--accept-code-change", action="store_true", help="resume although the library changed since (only warns)"
     )
     train.add_argument("--quiet", action="store_true", help="no progress bar")
+    train.add_argument(
+        "--mesh", metavar="AXIS=N,...", help="several devices: data, fsdp and inputs, as in data=2,fsdp=4"
+    )
+    train.add_argument("--distributed", action="store_true", help="one of several processes (with --mesh and --folder)")
     train.add_argument("--ship", action="store_true", help="then put the weights into data/weights (maintainers)")
     train.set_defaults(command=_train)
 
@@ -109,6 +121,7 @@ def _list(options):
 def _train(options):
     from perceiver_lab import recipes
 
+    layout = _layout(options)
     recipe = _recipe(options)
     if options.ship and (options.mode != "full" or options.settings or options.seed is not None):
         raise ValueError("--ship wants the recipe as it stands: --mode full, no --set, no --seed.")
@@ -125,6 +138,7 @@ def _train(options):
             resume=options.resume,
             accept_code_change=options.accept_code_change,
             progress=not options.quiet,
+            layout=layout,
         )
         print(f"seed {seed}: {recipe.tell(run.metrics)}, {run.about['minutes']:g} minutes", flush=True)
         runs.append(run)
@@ -215,6 +229,17 @@ def _recipe(options):
     return recipes.get(options.name).override(recipes.parse_settings(options.settings))
 
 
+def _layout(options):
+    """Where arrays lie, after the processes have been joined; None on one device."""
+    from perceiver_lab.training import Layout, make_mesh, parse_mesh, start_processes
+
+    if options.distributed:
+        if options.mesh is None or options.ship:
+            raise ValueError("--distributed wants --mesh, which says what the processes share, and does not --ship.")
+        start_processes()
+    return None if options.mesh is None else Layout(make_mesh(parse_mesh(options.mesh)))
+
+
 def _folder(options, recipe, seed, count):
     from perceiver_lab import recipes
 
@@ -224,7 +249,7 @@ def _folder(options, recipe, seed, count):
 
 
 def _fail(error, code):
-    print(f"perceiver-lab: {error}", file=sys.stderr)
+    print(f"perceiver-lab: {error}", file=sys.stderr, flush=True)
     return code
 
 

@@ -33,6 +33,7 @@ def pipeline(
     mix: Mix | None = None,
     repeat: bool = True,
     shuffle: bool = True,
+    share: tuple[int, int] = (0, 1),
 ) -> "grain.DatasetIterator[dict[str, np.ndarray]]":
     """An iterator over batches of a data set.
 
@@ -57,6 +58,9 @@ def pipeline(
       repeat: go on for ever, in a new order each epoch; batches then run across the ends of epochs. Otherwise stop
         after one epoch, whose last batch may be smaller.
       shuffle: visit the records in random order, each once per epoch. Otherwise in their own order.
+      share: (number, count): read only this part of each batch, one of `count` equal ones. What the parts hold together
+        is the batch of share=(0, 1), in its order; what `mix` makes of one is that of the same part of each quarter of
+        its records, as `mix_pairs` wants it.
 
     Returns:
       A `grain.DatasetIterator` with `get_state()` and `set_state(state)`. A batch has each feature of the transformed
@@ -77,6 +81,7 @@ def pipeline(
             raise ValueError(f"pipeline({source!r}, ...) needs to know what to read: give split='train' or 'test'.")
         source = load(source, split)
     records, in_memory = _records(source)
+    places = _places(batch_size, mix, share)
 
     grain = _import_grain()
     options = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
@@ -87,12 +92,30 @@ def pipeline(
         dataset = dataset.shuffle()
     if repeat:
         dataset = dataset.repeat()
-    dataset = dataset.map_with_index(_reader(records, int(seed), tuple(transforms)))
-    if mix is None:
-        dataset = dataset.batch(batch_size, batch_fn=_stack)
-    else:
-        dataset = dataset.batch(2 * batch_size, batch_fn=lambda records: mix(_stack(records)))
-    return iter(dataset.to_iter_dataset(options))
+    size = batch_size if mix is None else 2 * batch_size
+    read = _reader(records, int(seed), tuple(transforms))
+
+    def read_batch(number, chosen):  # record numbers are cheap: only those of this share are read
+        batch = _stack([read(number * size + place, chosen[place]) for place in places if place < len(chosen)])
+        return batch if mix is None else mix(batch)
+
+    return iter(dataset.batch(size, batch_fn=np.stack).map_with_index(read_batch).to_iter_dataset(options))
+
+
+def _places(batch_size, mix, share):
+    """The places in a batch of the records that a share of it is made of."""
+    number, count = share
+    if share == (0, 1):
+        return range(batch_size if mix is None else 2 * batch_size)
+    parts = count if mix is None else 2 * count  # half of a mixed batch is made in one way, half in another
+    if not 0 <= number < count or batch_size % parts:
+        raise ValueError(
+            f"share={share} of a batch of {batch_size}: expected (number, count) with number below count, and a count "
+            f"that divides the batch{'' if mix is None else ' and leaves an even number of mixed records'}."
+        )
+    length = batch_size // parts
+    starts = [0] if mix is None else range(0, 2 * batch_size, batch_size // 2)
+    return [start + number * length + place for start in starts for place in range(length)]
 
 
 def _import_grain():

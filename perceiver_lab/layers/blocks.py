@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Float
 from perceiver_lab.layers.attention import Attention, attend_recorded, layer_norm
 from perceiver_lab.layers.mlp import MLP
 from perceiver_lab.layers.recording import recording
-from perceiver_lab.ops import cross_attend
+from perceiver_lab.ops import cross_attend_slices
 from perceiver_lab.ops.cross import project
 
 
@@ -30,6 +30,7 @@ class CrossAttentionBlock(nnx.Module):
         activation: str = "gelu",
         use_query_residual: bool = True,
         dropout_rate: float = 0.0,
+        axis_name: str | None = None,
         rngs: nnx.Rngs,
     ):
         """Queries keep their width.
@@ -44,11 +45,13 @@ class CrossAttentionBlock(nnx.Module):
           activation: of the MLP, "gelu" or "squared_relu".
           use_query_residual: add the queries as they came to what they read.
           dropout_rate: after the attention and after the MLP, in training.
+          axis_name: of the axis along which a mesh in use, if it has it, splits the inputs: `ops.cross_attend_slices`.
           rngs: for the initial weights.
 
         Raises:
           ValueError: more heads than divide the widths.
         """
+        self.axis_name = axis_name
         self.use_query_residual = use_query_residual
         self.query_norm = layer_norm(query_channels, rngs)
         self.kv_norm = layer_norm(kv_channels, rngs)
@@ -89,7 +92,7 @@ class CrossAttentionBlock(nnx.Module):
         if recording():
             context = attend_recorded(q, *project(inputs, params, self.attention.num_heads), mask=mask)
         else:
-            context = cross_attend(q, inputs, params, mask=mask)
+            context = cross_attend_slices(q, inputs, params, mask=mask, axis_name=self.axis_name)
         return self.add(queries, context, train=train, rngs=rngs)
 
     def add(

@@ -15,6 +15,7 @@ from perceiver_lab.layers import CrossAttentionBlock, LearnedPositions, SelfAtte
 from perceiver_lab.layers.attention import check_heads
 from perceiver_lab.layers.blocks import repeat_batch
 from perceiver_lab.ops import check_mask, input_mask
+from perceiver_lab.ops.cross import INPUTS_AXIS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,6 +279,7 @@ def _make_read(config, input_channels, rngs):
         widening_factor=config.cross_widening_factor,
         use_query_residual=config.use_query_residual,
         dropout_rate=config.dropout_rate,
+        axis_name=INPUTS_AXIS,
         rngs=rngs,
     )
 

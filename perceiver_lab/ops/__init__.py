@@ -2,7 +2,7 @@
 
 from perceiver_lab.ops.attention import attend, attention_weights
 from perceiver_lab.ops.causal import causal_cross_attend
-from perceiver_lab.ops.cross import CrossParams, choose_form, cross_attend, multiply_adds
+from perceiver_lab.ops.cross import CrossParams, choose_form, cross_attend, cross_attend_slices, multiply_adds
 from perceiver_lab.ops.grouping import Cut, Grouping, cut_groups, group, one_group, regroup, ungroup
 from perceiver_lab.ops.masks import causal_mask, check_mask, input_mask, query_mask
 from perceiver_lab.ops.patches import depth_to_space, extract_patches, flow_patches, space_to_depth
@@ -42,6 +42,7 @@ __all__ = [
     "choose_form",
     "crop_coordinates",
     "cross_attend",
+    "cross_attend_slices",
     "cut_groups",
     "depth_to_space",
     "extract_patches",

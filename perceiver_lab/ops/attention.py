@@ -142,7 +142,7 @@ def default_chunk(num_rows: int) -> int:
     return min(2 ** (chunk.bit_length() - 1), sizes.longest_chunk)
 
 
-def running_softmax(read, arrays, rows: tuple[int, ...], width: int, chunk: int):
+def running_softmax(read, arrays, rows: tuple[int, ...], width: int, chunk: int, axis_name: str | None = None):
     """Softmax-weighted sums over inputs that are read chunk by chunk: exact, in memory that does not grow with m.
 
     The sums are kept relative to the largest score so far and faded whenever a larger one comes (1805.02867).
@@ -153,6 +153,7 @@ def running_softmax(read, arrays, rows: tuple[int, ...], width: int, chunk: int)
       rows: shape of the scores without their last axis.
       width: channels of the weighted sum.
       chunk: inputs per step.
+      axis_name: of the mapped axis over whose devices the inputs are dealt out; each walks over its own.
 
     Returns:
       (*rows, width) float32; zeros where every score is `MASKED`.
@@ -176,6 +177,9 @@ def running_softmax(read, arrays, rows: tuple[int, ...], width: int, chunk: int)
 
     start = (jnp.zeros((*rows, width)), jnp.full((*rows, 1), MASKED), jnp.zeros((*rows, 1)))
     (total, peak, mass), _ = jax.lax.scan(step, start, jnp.arange(num_chunks))
+    if axis_name is not None:
+        own, peak = peak, jax.lax.pmax(jax.lax.stop_gradient(peak), axis_name)
+        total, mass = jax.lax.psum((total * jnp.exp(own - peak), mass * jnp.exp(own - peak)), axis_name)
     return jnp.where(peak > MASKED, total / mass, 0.0)
 
 

@@ -12,18 +12,24 @@ regrouped: with few latents it is cheaper to carry W_k and W_v over to the laten
     context = ((P x_hat) * g + o) W_v + b_v, because each row of P sums to one
 
 which is the same algebra in another order, not an approximation. *Folded and chunked* does both.
+
+One input may be larger than a device. Then each device of a mesh axis reads a slice of it, in any of these forms, and
+what they hand to each other is what the chunks of one device do: for each query a sum of the width of the values, the
+largest score and the softmax's denominator, whatever m is.
 """
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float
 
 from perceiver_lab.ops.attention import MASKED, attend, attention_weights, default_chunk, loop, running_softmax
 
 FORMS = ("auto", "plain", "chunked", "folded", "folded_chunked")
 LAYER_NORM_EPSILON = 1e-5
+INPUTS_AXIS = "inputs"  # the mesh axis whose devices each read a slice of the inputs
 
 
 class CrossParams(NamedTuple):
@@ -45,6 +51,7 @@ def cross_attend(
     mask: Bool[Array, "b n m"] | None = None,
     form: str = "auto",
     chunk: int | None = None,
+    axis_name: str | None = None,
 ) -> Float[Array, "b n h e"]:
     """Let projected queries attend to inputs that are neither normalised nor projected yet.
 
@@ -55,6 +62,8 @@ def cross_attend(
       mask: True where query n may attend to input m.
       form: "plain", "chunked", "folded" or "folded_chunked", equal up to rounding; "auto" takes `choose_form`.
       chunk: inputs per step of the chunked forms; by default so many that the scores of a step stay in the cache.
+      axis_name: of the mapped axis (`jax.shard_map`) over whose devices the inputs are dealt out: `inputs` and `mask`
+        are this device's slice, all else and the result are the same on each. `cross_attend_slices` maps it.
 
     Returns:
       The context before the output projection; zeros for a query that may attend to nothing.
@@ -68,11 +77,13 @@ def cross_attend(
         qk_channels, v_channels = params.key_kernel.shape[1], params.value_kernel.shape[1]
         widths = {"num_heads": h, "qk_channels": qk_channels, "v_channels": v_channels}
         form = choose_form(n, *inputs.shape[1:], **widths, batch_size=b)
+    if axis_name is not None and form in ("plain", "folded"):  # one chunk, whose softmax is not finished yet
+        form, chunk = {"plain": "chunked", "folded": "folded_chunked"}[form], inputs.shape[1]
     if form == "plain":
         k, v = project(inputs, params, h)
         return attend(q, k, v, mask=mask, impl="einsum")
     if form == "chunked":
-        return _chunked(q, inputs, params, mask, chunk)
+        return _chunked(q, inputs, params, mask, chunk, axis_name)
     queries = _fold_queries(q, params)
     if form == "folded":
         rows = _rows(mask, h)
@@ -80,8 +91,46 @@ def cross_attend(
         weights = attention_weights(queries[:, :, None], x[:, :, None], mask=rows, scale=1.0)
         seen = jnp.einsum("bnm,bmc->bnc", weights[:, 0], x)
     else:
-        seen = _folded_chunked(queries, inputs, _rows(mask, h), chunk)
-    return _unfold_values(seen.reshape(b, h, n, -1), params, mask)
+        seen = _folded_chunked(queries, inputs, _rows(mask, h), chunk, axis_name)
+    return _unfold_values(seen.reshape(b, h, n, -1), params, _any(mask, axis_name))
+
+
+def cross_attend_slices(
+    q: Float[Array, "b n h d"],
+    inputs: Float[Array, "b m c"],
+    params: CrossParams,
+    *,
+    mask: Bool[Array, "b n m"] | None = None,
+    axis_name: str | None,
+) -> Float[Array, "b n h e"]:
+    """`cross_attend` to inputs of which every device along an axis of the mesh in use reads one slice.
+
+    The mesh is that of `jax.set_mesh`. Without one, or where it has no such axis, this is `cross_attend`. Arguments and
+    result are as there, whole, and lie on the other axes as the compiler sees fit.
+
+    Args:
+      axis_name: of the mesh axis; None never slices.
+
+    Raises:
+      ValueError: the axis does not divide the inputs; otherwise as `cross_attend`.
+    """
+    num_slices = jax.sharding.get_abstract_mesh().shape.get(axis_name, 1)
+    if num_slices == 1:
+        return cross_attend(q, inputs, params, mask=mask)
+    _check(q, inputs, params, mask, "auto", None)
+    if inputs.shape[1] % num_slices:
+        raise ValueError(
+            f"The mesh axis {axis_name}={num_slices} does not divide the {inputs.shape[1]} inputs: every device reads "
+            "a slice of the same length. Choose another size of the axis, or pad the inputs and mask the padding."
+        )
+    whole, slices, masks = P(), P(None, axis_name), P(None, None, axis_name)
+    given = (q, inputs, params) if mask is None else (q, inputs, params, mask)
+
+    def read(q, inputs, params, mask=None):
+        return cross_attend(q, inputs, params, mask=mask, axis_name=axis_name)
+
+    specs = (whole, slices, whole, masks)[: len(given)]
+    return jax.shard_map(read, in_specs=specs, out_specs=whole, axis_names={axis_name}, check_vma=False)(*given)
 
 
 def choose_form(
@@ -134,7 +183,7 @@ def project(
     return tuple(y.reshape(*inputs.shape[:2], num_heads, -1) for y in (k, v))
 
 
-def _chunked(q, inputs, params, mask, chunk):
+def _chunked(q, inputs, params, mask, chunk, axis_name):
     b, n, h, d = q.shape
     queries = q * d**-0.5
 
@@ -147,7 +196,8 @@ def _chunked(q, inputs, params, mask, chunk):
 
     arrays = (inputs,) if mask is None else (inputs, jnp.moveaxis(mask, 2, 1))
     width = params.value_kernel.shape[1] // h
-    return jnp.moveaxis(running_softmax(read, arrays, (b, h, n), width, chunk or default_chunk(b * h * n)), 1, 2)
+    chunk = chunk or default_chunk(b * h * n)
+    return jnp.moveaxis(running_softmax(read, arrays, (b, h, n), width, chunk, axis_name), 1, 2)
 
 
 def _fold_queries(q, params):
@@ -158,7 +208,7 @@ def _fold_queries(q, params):
     return folded.reshape(b, h * n, -1)
 
 
-def _folded_chunked(queries, inputs, rows, chunk):
+def _folded_chunked(queries, inputs, rows, chunk, axis_name):
     def read(inputs, rows=None):
         x = normalise(inputs)
         scores = jnp.einsum("bnc,bmc->bnm", queries, x)
@@ -168,17 +218,24 @@ def _folded_chunked(queries, inputs, rows, chunk):
 
     arrays = (inputs,) if rows is None else (inputs, jnp.moveaxis(rows, 2, 1))
     b, num_rows, c = queries.shape
-    return running_softmax(read, arrays, (b, num_rows), c, chunk or default_chunk(b * num_rows))
+    return running_softmax(read, arrays, (b, num_rows), c, chunk or default_chunk(b * num_rows), axis_name)
 
 
-def _unfold_values(seen, params, mask):
+def _unfold_values(seen, params, anything):
     """From what each head's latents saw (b, h, n, c) to their values (b, n, h, e)."""
     h = seen.shape[1]
     seen = seen * params.norm_scale[None, None, None] + params.norm_bias[None, None, None]
     kernel = params.value_kernel.reshape(seen.shape[-1], h, -1)
     context = jnp.einsum("bhnc,che->bnhe", seen, kernel) + params.value_bias.reshape(1, 1, h, -1)
     # Rows that sum to zero instead of one: the regrouping above does not hold for them.
-    return context if mask is None else jnp.where(mask.any(axis=-1)[..., None, None], context, 0.0)
+    return context if anything is None else jnp.where(anything[..., None, None], context, 0.0)
+
+
+def _any(mask, axis_name):
+    """Whether each query may attend to anything, on whatever device: (b, n)."""
+    if mask is None or axis_name is None:
+        return None if mask is None else mask.any(axis=-1)
+    return jax.lax.psum(mask.any(axis=-1).astype(jnp.int32), axis_name) > 0
 
 
 def _rows(mask, num_heads):

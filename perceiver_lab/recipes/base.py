@@ -137,8 +137,8 @@ class Recipe:
             raise ValueError(f"There is no mode {mode!r}; expected one of {', '.join(MODES)}.")
         return self.budgets[mode]
 
-    def train_batches(self, mode: str, seed: int = 0) -> Iterator[dict]:
-        """Endless, shuffled, resumable batches of the training split."""
+    def train_batches(self, mode: str, seed: int = 0, share: tuple[int, int] = (0, 1)) -> Iterator[dict]:
+        """Endless, shuffled, resumable batches of the training split, or a share of each; see `datasets.pipeline`."""
         budget, data = self.budget(mode), self.data
         return pipeline(
             self._source(data.train + budget.train_part),
@@ -147,6 +147,7 @@ class Recipe:
             seed=seed,
             transforms=data.train_transforms,
             mix=data.mix,
+            share=share,
         )
 
     def test_batches(self, mode: str) -> Iterator[dict]:

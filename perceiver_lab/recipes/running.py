@@ -13,7 +13,7 @@ from perceiver_lab.datasets import cache_root, data_hash
 from perceiver_lab.recipes.base import Recipe
 from perceiver_lab.recipes.fingerprints import code_fingerprint, describe, versions
 from perceiver_lab.recipes.starting import initial_model
-from perceiver_lab.training import Checkpointer, History, load_weights, read_about, save_weights, train
+from perceiver_lab.training import Checkpointer, History, Layout, load_weights, read_about, save_weights, train
 
 WEIGHTS = "weights.safetensors"
 
@@ -56,6 +56,7 @@ def run(
     accept_code_change: bool = False,
     progress: bool = True,
     callbacks: Sequence[Callable[[History], None]] = (),
+    layout: Layout | None = None,
 ) -> Run:
     """Train a recipe with checkpoints.
 
@@ -69,6 +70,8 @@ def run(
       accept_code_change: go on although the library or its dependencies changed since; only warns.
       progress: show a progress bar.
       callbacks: called with the history after each new record.
+      layout: how the arrays lie on several devices, perhaps of several processes, which then all call this with the
+        same folder. It is no part of the fingerprint: a run may go on with another.
 
     Returns:
       The finished run; beside its checkpoints the folder holds metrics.jsonl, weights.safetensors and weights.json.
@@ -76,19 +79,14 @@ def run(
     Raises:
       ValueError: unknown mode, or a folder that holds something else (see `CheckpointError`).
       WeightsError: the recipe starts from weights that do not ship.
+      LostProcessError: another process of the run is gone.
       NonFiniteLossError: the loss is no number.
       OSError: the folder cannot be written to.
     """
     budget = recipe.budget(mode)
     seed = budget.seeds[0] if seed is None else seed
     folder = Path(folder).expanduser().absolute() if folder is not None else run_folder(recipe, mode, seed)
-    fingerprint = {
-        "config": f"{recipe.fingerprint(mode)} seed {seed}",
-        "data": data_hash(recipe.data.name),
-        "code": code_fingerprint(),
-    }
-    may_differ = ("code",) if accept_code_change else ()
-    checkpointer = Checkpointer(folder, fingerprint=fingerprint, may_differ=may_differ)
+    checkpointer = _checkpointer(recipe, mode, seed, folder, accept_code_change)
     if not resume and checkpointer.steps():
         raise ValueError(
             f"{folder} holds a run of {checkpointer.steps()[-1]} steps. Go on with it (resume=True, --resume), name "
@@ -97,9 +95,13 @@ def run(
     finished = _finished(recipe, mode, seed, folder)
     if finished is not None:
         return finished
+    model, share = initial_model(recipe, seed), (0, 1)
+    if layout is not None:
+        layout.check(model, budget.batch_size)
+        share = layout.share
     outcome = train(
-        initial_model(recipe, seed),
-        recipe.train_batches(mode, seed),
+        model,
+        recipe.train_batches(mode, seed, share),
         steps=budget.steps,
         optimizer=recipe.optimizer.make(budget.steps),
         loss_fn=recipe.loss,
@@ -112,9 +114,11 @@ def run(
         log_every=budget.log_every,
         callbacks=callbacks,
         progress=progress,
+        layout=layout,
     )
     about = _about(recipe, mode, seed, outcome)
-    save_weights(folder / WEIGHTS, outcome.model, about)
+    if layout is None or layout.writes:
+        save_weights(folder / WEIGHTS, outcome.model, about)
     return _as_run(recipe, mode, seed, outcome.model, about, folder)
 
 
@@ -127,6 +131,15 @@ def load_run(recipe: Recipe, folder: str | os.PathLike) -> nnx.Module:
     model = recipe.make_model(nnx.Rngs(0))
     load_weights(Path(folder) / WEIGHTS, model)
     return model
+
+
+def _checkpointer(recipe, mode, seed, folder, accept_code_change):
+    fingerprint = {
+        "config": f"{recipe.fingerprint(mode)} seed {seed}",
+        "data": data_hash(recipe.data.name),
+        "code": code_fingerprint(),
+    }
+    return Checkpointer(folder, fingerprint=fingerprint, may_differ=("code",) if accept_code_change else ())
 
 
 def _about(recipe, mode, seed, outcome):

@@ -14,6 +14,7 @@ from perceiver_lab.training.memory import OutOfMemoryError
 from perceiver_lab.training.metrics import Accuracy, accuracy, confusion, top_k_accuracy, wilson_interval
 from perceiver_lab.training.next_token import next_token_loss, token_losses
 from perceiver_lab.training.optimizers import OptimizerConfig, adamw, decay_mask, lamb
+from perceiver_lab.training.sharding import Layout, LostProcessError, make_mesh, parse_mesh, start_processes
 from perceiver_lab.training.step import TrainStep, make_train_step
 from perceiver_lab.training.weights import WeightsError, load_weights, read_about, save_weights
 
@@ -25,6 +26,8 @@ __all__ = [
     "Evaluation",
     "FolderInUseError",
     "History",
+    "Layout",
+    "LostProcessError",
     "NonFiniteLossError",
     "OptimizerConfig",
     "OutOfMemoryError",
@@ -45,14 +48,17 @@ __all__ = [
     "hide",
     "lamb",
     "load_weights",
+    "make_mesh",
     "make_train_step",
     "masked_autoencoding",
     "masked_loss",
     "multimodal_loss",
     "next_token_loss",
+    "parse_mesh",
     "read_about",
     "save_weights",
     "schedules",
+    "start_processes",
     "token_losses",
     "top_k_accuracy",
     "train",

@@ -145,10 +145,8 @@ class Checkpointer:
 
     def _build(self, folder, checkpoint, arrays):
         """Write all files of a checkpoint, the manifest last."""
-        import orbax.checkpoint as ocp
-
         folder.mkdir(parents=True)
-        with ocp.StandardCheckpointer() as writer:
+        with _orbax() as writer:
             writer.save(folder / "arrays", arrays)
             writer.wait_until_finished()
         body = {
@@ -199,10 +197,8 @@ class Checkpointer:
         )
 
     def _read(self, path, expected):
-        import orbax.checkpoint as ocp
-
         try:
-            with ocp.StandardCheckpointer() as reader:
+            with _orbax() as reader:
                 return reader.restore(path / "arrays", expected)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(self._corrupt(path, f"Orbax cannot read its arrays ({error})")) from error
@@ -270,6 +266,17 @@ class Checkpointer:
         doomed = self.folder / f".saving-doomed-{path.name}-{os.getpid()}"
         os.rename(path, doomed)
         shutil.rmtree(doomed)
+
+
+def _orbax():
+    """For whole arrays in this process's memory: it waits for no other process."""
+    import orbax.checkpoint as ocp
+
+    me = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process_{me}"
+    )
+    return ocp.StandardCheckpointer(multiprocessing_options=alone)
 
 
 def _files(folder):

@@ -1,5 +1,6 @@
 """The training loop: batches in, a trained model and its history out; interruptible at any moment."""
 
+import contextlib
 import json
 import math
 import time
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
@@ -18,6 +20,7 @@ from perceiver_lab.training.forward import Batch, LossFunction, split_records
 from perceiver_lab.training.history import History
 from perceiver_lab.training.interrupts import TrainingInterrupted, noted_interrupts
 from perceiver_lab.training.memory import memory_explained
+from perceiver_lab.training.sharding import Layout, others_needed
 from perceiver_lab.training.step import make_train_step
 
 
@@ -75,6 +78,7 @@ def train(
     log_every: int = 10,
     callbacks: Sequence[Callable[[History], None]] = (),
     progress: bool = True,
+    layout: Layout | None = None,
 ) -> Training:
     """Train a model, from the newest checkpoint if there is one.
 
@@ -93,11 +97,14 @@ def train(
       log_every: in steps; a record holds the means over the steps since the last one.
       callbacks: called with the history after each new record, such as a live curve.
       progress: show a tqdm bar.
+      layout: how arrays lie on more than one device, and on those of other processes. Each process then calls this, and
+        its batches are its own share of each; checkpoints, which hold whole arrays, and the log are written by one.
 
     An interrupt (Ctrl-C, the stop button of a notebook) is obeyed after the step in progress, and what was reached is
     saved; a second one stops at once.
 
     Raises:
+      LostProcessError: another process of the run is gone.
       NonFiniteLossError: the loss or the gradient's norm is NaN or infinite.
       TrainingInterrupted: as above; it holds what was reached.
       OutOfMemoryError: a step needs more memory than there is.
@@ -115,12 +122,14 @@ def train(
             f"A run with checkpoints needs batches that can be resumed (get_state, set_state), and "
             f"{type(batches).__name__} cannot. Use `datasets.pipeline(...)`, or train without a checkpointer."
         )
-    run = _Run(model, batches, steps, optimizer, loss_fn, seed, checkpointer)
+    run = _Run(model, batches, steps, optimizer, loss_fn, seed, checkpointer, layout)
     run.evaluate, run.callbacks = evaluate, callbacks
     run.every = {"log": log_every, "evaluate": evaluate_every, "checkpoint": checkpoint_every}
+    if not run.writes:
+        log_file, progress = None, False
     if checkpointer is None:
         return run.go(log_file, progress)
-    with checkpointer.writing():
+    with checkpointer.writing() if run.writes else contextlib.nullcontext():
         run.restore()
         return run.go(log_file, progress)
 
@@ -128,9 +137,10 @@ def train(
 class _Run:
     """The loop's variables. One object, because a checkpoint must see all of them."""
 
-    def __init__(self, model, batches, steps, optimizer, loss_fn, seed, checkpointer):
-        self.batches, self.steps, self.checkpointer = batches, steps, checkpointer
-        self.train_step = make_train_step(model, optimizer, loss_fn)
+    def __init__(self, model, batches, steps, optimizer, loss_fn, seed, checkpointer, layout):
+        self.batches, self.steps, self.checkpointer, self.layout = batches, steps, checkpointer, layout
+        self.writes = layout is None or layout.writes
+        self.train_step = make_train_step(model, optimizer, loss_fn, layout=layout)
         self.params, self.state, self.opt_state = self.train_step.init()
         self.key = jax.random.key(seed)
         self.step, self.seconds = 0, 0.0
@@ -141,6 +151,8 @@ class _Run:
 
     def restore(self):
         found = self.checkpointer.restore(self.checkpoint())
+        if self.layout is not None:
+            self.layout.agree(-1 if found is None else found.step, "the last checkpoint's step")
         if found is None:
             return
         if found.step > self.steps:
@@ -148,17 +160,26 @@ class _Run:
                 f"{self.checkpointer.folder} holds a run of {found.step} steps already, and {self.steps} were asked "
                 "for. Ask for at least as many, or use another folder."
             )
-        self.step, self.params, self.state, self.opt_state = found.step, found.params, found.state, found.opt_state
-        self.key, self.window, self.seconds = found.key, found.notes["window"], found.notes["seconds"]
+        self.params, self.state, self.opt_state = self.train_step.put(found.params, found.state, found.opt_state)
+        self.step, self.key = found.step, found.key
+        self.window, self.seconds = found.notes["window"], found.notes["seconds"]
         self.batches.set_state(found.iterator)
         self.last_good = self.checkpointer.latest()
 
+    def whole(self, *trees):
+        """Arrays as they are on one device, whatever they lie on."""
+        return trees if self.layout is None else self.layout.whole(trees)
+
+    def model(self):
+        return self.train_step.merge(*jax.tree.map(jnp.asarray, self.whole(self.params, self.state)))
+
     def checkpoint(self):
+        params, state, opt_state = self.whole(self.params, self.state, self.opt_state)
         return Checkpoint(
             step=self.step,
-            params=self.params,
-            state=self.state,
-            opt_state=self.opt_state,
+            params=params,
+            state=state,
+            opt_state=opt_state,
             key=self.key,
             iterator=_plain(self.batches.get_state()) if hasattr(self.batches, "get_state") else None,
             notes={"window": self.window, "seconds": self.seconds},
@@ -171,7 +192,9 @@ class _Run:
         # TQDM_DISABLE counts only where `disable` is not given.
         options = {} if progress else {"disable": True}
         with (
-            noted_interrupts() as interrupted,
+            # One process of several cannot stop between two steps by itself: its interrupt is an end like any other.
+            noted_interrupts() if jax.process_count() == 1 else contextlib.nullcontext(lambda: False) as interrupted,
+            others_needed(self.checkpointer),
             tqdm(total=self.steps, initial=self.step, unit="step", dynamic_ncols=True, **options) as bar,
         ):
             while self.step < self.steps and not interrupted():
@@ -184,15 +207,15 @@ class _Run:
                 if self.checkpointer is not None and self.last_good != self.checkpointer.path(self.step):
                     self.last_good = self.checkpointer.save(self.checkpoint())
                 raise TrainingInterrupted(self.outcome(), self.steps, self.last_good)
-        return self.outcome()
+            return self.outcome()
 
     def outcome(self):
-        model = self.train_step.merge(self.params, self.state)
-        return Training(model=model, history=self.history, checkpoint=self.checkpoint(), seconds=self.seconds)
+        return Training(model=self.model(), history=self.history, checkpoint=self.checkpoint(), seconds=self.seconds)
 
     def advance(self):
         began = time.perf_counter()
         batch, records = split_records(next(self.batches))
+        batch = batch if self.layout is None else self.layout.put_batch(batch)
         arguments = (self.params, self.state, self.opt_state, batch, _fold(self.key, self.step))
         self.shapes = self.shapes or jax.tree.map(jax.typeof, arguments)  # the arrays themselves are given away
         with self.explained(self.step + 1):
@@ -209,10 +232,12 @@ class _Run:
             self.window = []
             self.report({"step": self.step, **means, "seconds": round(self.seconds, 3)})
         if self.evaluate is not None and self.due("evaluate"):
-            numbers = self.evaluate(self.train_step.merge(self.params, self.state))
+            numbers = self.evaluate(self.model())
             self.report({"step": self.step, **{f"test_{name}": value for name, value in numbers.items()}})
         if self.checkpointer is not None and self.due("checkpoint"):
-            self.last_good = self.checkpointer.save(self.checkpoint())
+            checkpoint = self.checkpoint()  # by all processes together
+            if self.writes:
+                self.last_good = self.checkpointer.save(checkpoint)
 
     def settle(self):
         """Read the metrics of the step in waiting; stop if they are not numbers."""

@@ -5,6 +5,7 @@ that come out are donated, they are updated in place. This costs the host a frac
 takes the module apart and puts it together at every call.
 """
 
+import contextlib
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ import optax
 from flax import nnx
 
 from perceiver_lab.training.forward import Batch, LossFunction, classification_loss
+from perceiver_lab.training.sharding import Layout
 from perceiver_lab.training.trees import named_leaves, shorten
 
 
@@ -29,14 +31,22 @@ class TrainStep:
     Attributes:
       graphdef: the module's structure.
       optimizer: the optax transformation.
+      layout: where the arrays lie, or None on one device.
     """
 
-    def __init__(self, model: nnx.Module, optimizer: optax.GradientTransformation, loss_fn: LossFunction):
+    def __init__(
+        self,
+        model: nnx.Module,
+        optimizer: optax.GradientTransformation,
+        loss_fn: LossFunction,
+        layout: Layout | None = None,
+    ):
         self.graphdef, self._params, self._state = nnx.split(model, nnx.Param, ...)
         self.optimizer = optimizer
         self._loss_fn = loss_fn
+        self.layout = layout
         # The one compiled function; not a method, so that a call has nothing of ours in its way.
-        self.compiled = jax.jit(self._step, donate_argnums=(0, 1, 2))
+        self.compiled = jax.jit(self._step, donate_argnums=(0, 1, 2), **self._shardings())
 
     def init(self) -> tuple[Any, Any, Any]:
         """Parameters, other state (such as batch statistics) and optimiser state, from the model as it was given.
@@ -44,7 +54,13 @@ class TrainStep:
         They are copies: the step gives their memory away, and the model must keep its own.
         """
         params, state = jax.tree.map(jnp.copy, (self._params, self._state))
-        return params, state, self.optimizer.init(params)
+        return self.put(params, state, self.optimizer.init(params))
+
+    def put(self, params: Any, state: Any, opt_state: Any) -> tuple[Any, Any, Any]:
+        """The same arrays where the layout wants them."""
+        if self.layout is None:
+            return params, state, opt_state
+        return self.layout.put((params, state, opt_state), self._shardings()["out_shardings"][:3])
 
     def __call__(self, params: Any, state: Any, opt_state: Any, batch: Batch, key: jax.Array):
         """One step.
@@ -52,18 +68,33 @@ class TrainStep:
         Args:
           params, state, opt_state: as returned by `init` or the last step. Their buffers are given away: use only
             what this call returns.
-          batch: a dict of arrays, without "record".
+          batch: a dict of arrays, without "record"; with a layout, from its `put_batch`.
           key: this step's own key, for dropout.
 
         Returns:
           params, state, opt_state, and metrics: "loss", "grad_norm" (global, before clipping) and what the loss
           function reports, each a float32 number on the device.
         """
-        return self.compiled(params, state, opt_state, batch, key)
+        with self.using_mesh():
+            return self.compiled(params, state, opt_state, batch, key)
+
+    def using_mesh(self) -> contextlib.AbstractContextManager:
+        """The mesh in use, for a trace of `compiled`: from it, cross-attention knows whether inputs are sliced."""
+        return contextlib.nullcontext() if self.layout is None else jax.set_mesh(self.layout.mesh)
 
     def merge(self, params: Any, state: Any) -> nnx.Module:
         """A module that shares these arrays. Keep it only when no further step will give them away."""
         return nnx.merge(self.graphdef, params, state)
+
+    def _shardings(self):
+        """Parameters and optimiser state split, everything else the same on all devices; the batch comes laid out."""
+        if self.layout is None:
+            return {}
+        params, replicated = self.layout.shardings(self._params), self.layout.replicated
+        state = jax.tree.map(lambda leaf: replicated, self._state)
+        opt_state = self.layout.shardings(jax.eval_shape(self.optimizer.init, self._params))
+        ours = (params, state, opt_state)
+        return {"in_shardings": (*ours, None, replicated), "out_shardings": (*ours, replicated)}
 
     def _step(self, params, state, opt_state, batch, key):
         def loss_of(params):
@@ -82,7 +113,11 @@ class TrainStep:
 
 
 def make_train_step(
-    model: nnx.Module, optimizer: optax.GradientTransformation, loss_fn: LossFunction | None = None
+    model: nnx.Module,
+    optimizer: optax.GradientTransformation,
+    loss_fn: LossFunction | None = None,
+    *,
+    layout: Layout | None = None,
 ) -> TrainStep:
     """Compile a training step for a model.
 
@@ -90,11 +125,12 @@ def make_train_step(
       model: any module; it is left untouched.
       optimizer: an optax transformation, such as `lamb(...)` or `adamw(...)`.
       loss_fn: (model, batch, rngs) -> (loss, dict of further numbers); by default `classification_loss()`.
+      layout: how arrays are laid out on more than one device.
 
     Raises:
       ValueError: (from the first call) a forward pass that adds variables to the model.
     """
-    return TrainStep(model, optimizer, loss_fn or classification_loss())
+    return TrainStep(model, optimizer, loss_fn or classification_loss(), layout)
 
 
 def _norm(tree):

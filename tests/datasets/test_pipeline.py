@@ -156,3 +156,33 @@ def test_importing_the_room_imports_nothing_heavy():
     code = f"import sys, perceiver_lab.datasets; print([name for name in ({heavy}) if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_shares_of_a_batch_make_up_the_batch():
+    def batches(share):
+        return take(7, pipeline(TEN, batch_size=6, seed=1, transforms=AUGMENT, share=share))
+
+    shares = zip(*(batches((number, 3)) for number in range(3)), strict=True)
+    together = [{key: np.concatenate([one[key] for one in parts]) for key in parts[0]} for parts in shares]
+    assert_equal(together, batches((0, 1)))
+
+
+def test_shares_of_a_mixed_batch_hold_the_same_pairs():
+    """Each share is mixed by itself: of its rows, the first half of the one kind, the second half of the other."""
+
+    def in_quarters(batch):
+        up, under, over, below = np.split(batch["record"], 4)
+        return {"record": np.stack([np.concatenate([up, over]), np.concatenate([under, below])], axis=1)}
+
+    def batches(share):
+        return [one["record"] for one in take(5, pipeline(TEN, batch_size=8, mix=in_quarters, share=share))]
+
+    for whole, *parts in zip(batches((0, 1)), batches((0, 2)), batches((1, 2)), strict=True):
+        up, over = (np.concatenate([np.split(part, 2)[kind] for part in parts]) for kind in range(2))
+        np.testing.assert_array_equal(np.concatenate([up, over]), whole)
+
+
+@pytest.mark.parametrize(("share", "mix"), [((0, 4), None), ((2, 2), None), ((-1, 2), None), ((0, 2), dict)])
+def test_a_share_that_is_none(share, mix):
+    with pytest.raises(ValueError, match="a count that divides the batch"):
+        pipeline(TEN, batch_size=6, mix=mix, share=share)
