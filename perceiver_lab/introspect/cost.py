@@ -9,6 +9,8 @@ import jax
 from flax import nnx
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
+from perceiver_lab.ops.cross import Choice, noted_choices
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cost:
@@ -23,6 +25,7 @@ class Cost:
         GELU), but the body of a loop only once.
       bytes_accessed: bytes that XLA counts as read and written by that program; loops as above.
       output_bytes: size of what is returned.
+      reads: for each cross-attention that chose among its forms, which one and why (`str(read)`).
       temporary_bytes: memory that the compiled program needs beside arguments and outputs; None unless compiled.
     """
 
@@ -33,6 +36,7 @@ class Cost:
     compiler_flops: float
     bytes_accessed: float
     output_bytes: int
+    reads: tuple[Choice, ...] = ()
     temporary_bytes: int | None = None
 
 
@@ -75,7 +79,8 @@ def cost(fn_or_model: Callable[..., Any], *args: Any, compiled: bool = False, **
 
     states = jax.tree.map(_abstract, states)
     parameters = [nnx.state(module, nnx.Param) for module in modules.values()]
-    lowered = jax.jit(call).lower(states, arrays)
+    with noted_choices() as reads:  # JAX traces what it has not seen, and remembers it for the line after
+        lowered = jax.jit(call).lower(states, arrays)
     jaxpr, output = jax.make_jaxpr(call, return_shape=True)(states, arrays)
     counted, multiply_adds = lowered.cost_analysis() or {}, _multiply_adds(jaxpr.jaxpr)
     return Cost(
@@ -86,6 +91,7 @@ def cost(fn_or_model: Callable[..., Any], *args: Any, compiled: bool = False, **
         compiler_flops=counted.get("flops", math.nan),
         bytes_accessed=counted.get("bytes accessed", math.nan),
         output_bytes=_bytes(output),
+        reads=tuple(reads),
         temporary_bytes=lowered.compile().memory_analysis().temp_size_in_bytes if compiled else None,
     )
 

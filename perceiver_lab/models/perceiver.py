@@ -15,7 +15,7 @@ from perceiver_lab.layers import CrossAttentionBlock, LearnedPositions, SelfAtte
 from perceiver_lab.layers.attention import check_heads
 from perceiver_lab.layers.blocks import repeat_batch
 from perceiver_lab.ops import check_mask, input_mask
-from perceiver_lab.ops.cross import INPUTS_AXIS
+from perceiver_lab.ops.slices import INPUTS_AXIS
 
 
 @dataclass(frozen=True, kw_only=True)

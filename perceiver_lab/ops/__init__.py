@@ -2,7 +2,7 @@
 
 from perceiver_lab.ops.attention import attend, attention_weights
 from perceiver_lab.ops.causal import causal_cross_attend
-from perceiver_lab.ops.cross import CrossParams, choose_form, cross_attend, cross_attend_slices, multiply_adds
+from perceiver_lab.ops.cross import CrossParams, choose_form, cross_attend, multiply_adds
 from perceiver_lab.ops.grouping import Cut, Grouping, cut_groups, group, one_group, regroup, ungroup
 from perceiver_lab.ops.masks import causal_mask, check_mask, input_mask, query_mask
 from perceiver_lab.ops.patches import depth_to_space, extract_patches, flow_patches, space_to_depth
@@ -26,6 +26,7 @@ from perceiver_lab.ops.sequences import (
     take_inputs,
     terminal_positions,
 )
+from perceiver_lab.ops.slices import cross_attend_slices
 from perceiver_lab.ops.sound import log_mel, mel, mel_filterbank, mulaw_decode, mulaw_encode, spectrogram
 
 __all__ = [

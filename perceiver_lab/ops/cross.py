@@ -18,18 +18,19 @@ what they hand to each other is what the chunks of one device do: for each query
 largest score and the softmax's denominator, whatever m is.
 """
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float
 
 from perceiver_lab.ops.attention import MASKED, attend, attention_weights, default_chunk, loop, running_softmax
 
 FORMS = ("auto", "plain", "chunked", "folded", "folded_chunked")
 LAYER_NORM_EPSILON = 1e-5
-INPUTS_AXIS = "inputs"  # the mesh axis whose devices each read a slice of the inputs
 
 
 class CrossParams(NamedTuple):
@@ -41,6 +42,39 @@ class CrossParams(NamedTuple):
     key_bias: Float[Array, " k"]
     value_kernel: Float[Array, "c v"]
     value_bias: Float[Array, " v"]
+
+
+class Choice(NamedTuple):
+    """The form that one call took, and the counts that decided it. As text it says why."""
+
+    form: str
+    num_latents: int
+    num_inputs: int
+    plain: int  # multiply-adds per example, and so is the next
+    folded: int
+    scores: int  # of the whole batch
+
+    def __str__(self) -> str:
+        sign, way = ("<", "folded") if self.folded < self.plain else (">=", "not folded")
+        most = loop().from_scores
+        pace = f"> {most:,}: in chunks" if self.scores > most else f"<= {most:,}: in one pass"
+        return (
+            f"{self.form}: {self.num_latents:,} latents read {self.num_inputs:,} inputs; {self.folded:,} multiply-adds "
+            f"folded {sign} {self.plain:,} plain: {way}; {self.scores:,} scores {pace}"
+        )
+
+
+_choices = contextvars.ContextVar("choices", default=None)
+
+
+@contextlib.contextmanager
+def noted_choices() -> Iterator[list[Choice]]:
+    """While this is open, each call of `cross_attend` that chooses its form, also within a trace, is noted."""
+    token = _choices.set([])
+    try:
+        yield _choices.get()
+    finally:
+        _choices.reset(token)
 
 
 def cross_attend(
@@ -63,7 +97,7 @@ def cross_attend(
       form: "plain", "chunked", "folded" or "folded_chunked", equal up to rounding; "auto" takes `choose_form`.
       chunk: inputs per step of the chunked forms; by default so many that the scores of a step stay in the cache.
       axis_name: of the mapped axis (`jax.shard_map`) over whose devices the inputs are dealt out: `inputs` and `mask`
-        are this device's slice, all else and the result are the same on each. `cross_attend_slices` maps it.
+        are this device's slice, all else and the result are the same on each. `ops.cross_attend_slices` maps it.
 
     Returns:
       The context before the output projection; zeros for a query that may attend to nothing.
@@ -77,6 +111,10 @@ def cross_attend(
         qk_channels, v_channels = params.key_kernel.shape[1], params.value_kernel.shape[1]
         widths = {"num_heads": h, "qk_channels": qk_channels, "v_channels": v_channels}
         form = choose_form(n, *inputs.shape[1:], **widths, batch_size=b)
+        choices = _choices.get()
+        if choices is not None:
+            counted = multiply_adds(n, *inputs.shape[1:], **widths)
+            choices.append(Choice(form, n, inputs.shape[1], **counted, scores=b * h * n * inputs.shape[1]))
     if axis_name is not None and form in ("plain", "folded"):  # one chunk, whose softmax is not finished yet
         form, chunk = {"plain": "chunked", "folded": "folded_chunked"}[form], inputs.shape[1]
     if form == "plain":
@@ -93,44 +131,6 @@ def cross_attend(
     else:
         seen = _folded_chunked(queries, inputs, _rows(mask, h), chunk, axis_name)
     return _unfold_values(seen.reshape(b, h, n, -1), params, _any(mask, axis_name))
-
-
-def cross_attend_slices(
-    q: Float[Array, "b n h d"],
-    inputs: Float[Array, "b m c"],
-    params: CrossParams,
-    *,
-    mask: Bool[Array, "b n m"] | None = None,
-    axis_name: str | None,
-) -> Float[Array, "b n h e"]:
-    """`cross_attend` to inputs of which every device along an axis of the mesh in use reads one slice.
-
-    The mesh is that of `jax.set_mesh`. Without one, or where it has no such axis, this is `cross_attend`. Arguments and
-    result are as there, whole, and lie on the other axes as the compiler sees fit.
-
-    Args:
-      axis_name: of the mesh axis; None never slices.
-
-    Raises:
-      ValueError: the axis does not divide the inputs; otherwise as `cross_attend`.
-    """
-    num_slices = jax.sharding.get_abstract_mesh().shape.get(axis_name, 1)
-    if num_slices == 1:
-        return cross_attend(q, inputs, params, mask=mask)
-    _check(q, inputs, params, mask, "auto", None)
-    if inputs.shape[1] % num_slices:
-        raise ValueError(
-            f"The mesh axis {axis_name}={num_slices} does not divide the {inputs.shape[1]} inputs: every device reads "
-            "a slice of the same length. Choose another size of the axis, or pad the inputs and mask the padding."
-        )
-    whole, slices, masks = P(), P(None, axis_name), P(None, None, axis_name)
-    given = (q, inputs, params) if mask is None else (q, inputs, params, mask)
-
-    def read(q, inputs, params, mask=None):
-        return cross_attend(q, inputs, params, mask=mask, axis_name=axis_name)
-
-    specs = (whole, slices, whole, masks)[: len(given)]
-    return jax.shard_map(read, in_specs=specs, out_specs=whole, axis_names={axis_name}, check_vma=False)(*given)
 
 
 def choose_form(

@@ -20,7 +20,7 @@ from flax import nnx
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from perceiver_lab.ops.cross import INPUTS_AXIS
+from perceiver_lab.ops.slices import INPUTS_AXIS
 from perceiver_lab.training.checkpoints import Checkpointer
 
 AXES = ("data", "fsdp", INPUTS_AXIS)

@@ -5,6 +5,8 @@ import pytest
 from flax import nnx
 
 from perceiver_lab.introspect import cost, summary
+from perceiver_lab.layers import CrossAttentionBlock
+from perceiver_lab.ops import multiply_adds
 
 
 def shape(*sizes):
@@ -118,3 +120,24 @@ def test_a_summary_refuses_what_is_no_module_and_no_depth(make):
         summary({"kernel": 1})
     with pytest.raises(ValueError, match="depth=0: a name has at least one step"):
         summary(make(), depth=0)
+
+
+@pytest.mark.parametrize(
+    ("latents", "inputs", "form", "why"),
+    [
+        (
+            8,
+            512,
+            "folded",
+            "8 latents read 512 inputs; {folded:,} multiply-adds folded < {plain:,} plain: folded; 8,192",
+        ),
+        (64, 512, "plain", "folded >= {plain:,} plain: not folded; 65,536 scores <= 1,048,576: in one pass"),
+        (64, 32_768, "chunked", "4,194,304 scores > 1,048,576: in chunks"),
+    ],
+)
+def test_it_says_which_form_each_read_takes_and_why(latents, inputs, form, why):
+    block = CrossAttentionBlock(8, 16, num_heads=2, rngs=nnx.Rngs(0))
+    (read,) = cost(block, shape(1, latents, 8), shape(1, inputs, 16)).reads
+    counted = multiply_adds(latents, inputs, 16, num_heads=2, qk_channels=16, v_channels=16)
+    assert read.form == form
+    assert why.format(**counted) in str(read)

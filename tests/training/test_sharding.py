@@ -107,7 +107,9 @@ def test_the_command_says_what_it_lacks(capsys):
 
 def command(folder, *more):
     settings = {"steps": 40, "log_every": 1, "checkpoint_every": 10, "batch_size": 16, "test_part": "[:100]"}
-    given = [word for name, value in settings.items() for word in ("--set", f"budgets.ci.{name}={value}")]
+    settings = {f"budgets.ci.{name}": value for name, value in settings.items()}
+    settings |= dict.fromkeys(("model.num_reads", "model.num_blocks", "model.num_self_attends_per_block"), 1)
+    given = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
     words = ["train", "digits_perceiver", "--mode", "ci", "--quiet", "--folder", str(folder), *given, *more]
     return [sys.executable, "-m", "perceiver_lab.cli", *words]
 
