@@ -1,7 +1,8 @@
 """How fast the explorers answer: python benchmarks/explorer.py
 
 The attention explorer at 512 latents x 50,176 inputs, the query playground at 48 x 48 pixels and windows of 64 x 64
-queries, the mask painter at 1,024 bytes, the sense mixer at the sizes of its recipe. Three classes: what the browser
+queries, the mask painter at 1,024 bytes, the sense mixer and the decode stepper at the sizes of their recipes. Three
+classes: what the browser
 does alone (16 ms), what needs the latents only (100 ms), what reads all inputs again (1 s). Python's answers are timed
 as the front end asks for them, without the way to the browser; the browser's own work in Chromium on a saved page (with
 maps of 224 x 224), from an input event until all is drawn and described.
@@ -13,12 +14,12 @@ import json
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import jax
 import numpy as np
-from workers.explorers import SCENE, SIDE, make_explorer, make_mixer, make_painter, make_playground
+from workers.answers import attention_times, mixer_times, painter_times, playground_times, stepper_times
+from workers.explorers import SCENE, SIDE, make_explorer, make_mixer, make_painter, make_playground, make_stepper
 
 from perceiver_lab.recipes.fingerprints import versions
 
@@ -54,37 +55,6 @@ DRAG = """async ([selector, values]) => {
 }"""
 
 
-def playground_times(playground, repeats):
-    """Answers by class: a point, a window and a blend need the latents; another picture is read first."""
-    rng = np.random.default_rng(3)
-    count, task = len(playground.facts["examples"]), ("colour", "mask")
-
-    def place():
-        return [float(v) for v in rng.uniform(0, SCENE - 1, 2)]
-
-    def point(example=0):
-        playground.answer({"what": "point", "example": example, "point": place()})
-
-    def window(example=0):
-        ask = {"what": "window", "task": str(rng.choice(task)), "center": place(), "zoom": 4}
-        playground.answer({**ask, "example": example})
-
-    def blend():
-        ask = {"what": "blend", "first": ["colour", *place()], "second": ["colour", *place()]}
-        playground.answer({**ask, "example": 0})
-
-    def picture(example):
-        point(example)
-        window(example)
-
-    found = {"latents": {}, "read": {}}
-    for call in (point, window, blend):
-        call()
-        found["latents"][call.__name__] = [milliseconds(call) for _ in range(repeats)]
-    found["read"]["picture"] = [milliseconds(lambda n=n: picture(n % count)) for n in range(1, 1 + repeats)]
-    return found
-
-
 def playground_browser_times(playground, repeats):
     """Dragging the point over the picture and the blend's slider on a saved page."""
     rng = np.random.default_rng(4)
@@ -97,31 +67,6 @@ def playground_browser_times(playground, repeats):
         }
 
 
-def painter_times(painter, repeats):
-    """Every painting is a new read of all bytes."""
-    rng = np.random.default_rng(5)
-    [text, *_] = painter.facts["texts"]
-
-    def fill():
-        hidden = sorted(int(i) for i in rng.choice(len(text), len(text) // 7, replace=False))
-        painter.answer({"what": "fill", "text": text, "hidden": hidden})
-
-    fill()
-    return {"latents": {}, "read": {"fill": [milliseconds(fill) for _ in range(repeats)]}}
-
-
-def mixer_times(mixer, repeats):
-    """Every mix is read and answered whole: label, all samples, all pixels."""
-    rng = np.random.default_rng(6)
-    levels = [[int(i) for i in rng.choice(mixer.facts["noises"], 2)] for _ in range(repeats)]
-
-    def mix(video, sound):
-        mixer.answer({"what": "mix", "video": [3, 100, video], "sound": [8, 100, sound]})
-        mixer.answer({"what": "clip", "sense": "video", "channel": [3, 100, video]})
-
-    return {"latents": {}, "read": {"mix": [milliseconds(lambda pair=pair: mix(*pair)) for pair in levels]}}
-
-
 def key_times(explorer, repeats):
     """Moving over what is shown with the arrow keys, on a page that holds nothing else, at its full size."""
     explorer.export = lambda: (explorer.state(), [(ask, explorer.answer(ask)) for ask in explorer.asks()])
@@ -130,40 +75,11 @@ def key_times(explorer, repeats):
         return {"keys": page.evaluate(DRAG, ["canvas[tabindex]", keys])[1 : repeats + 1]}
 
 
-def milliseconds(call):
-    """Of one call."""
-    began = time.perf_counter()
-    call()
-    return 1e3 * (time.perf_counter() - began)
-
-
-def python_times(explorer, repeats):
-    """Answers by class; the first of each kind compiles and is not counted."""
-    rng = np.random.default_rng(1)
-    latents = explorer.facts["latent_ids"]
-    here = {"example": 0, "layer": "read 0", "head": -1}
-
-    def tile():
-        explorer.answer({"what": "tile", "latent": int(rng.choice(latents)), **here})
-
-    def column():
-        explorer.answer({"what": "column", "pixel": int(rng.integers(SIDE**2)), **here})
-
-    def off():
-        off = rng.choice(latents, size=len(latents) // 4, replace=False)
-        explorer.answer({"what": "predict", "example": 0, "off": [int(i) for i in off]})
-
-    def read(example):
-        explorer.answer({"what": "tile", "latent": 0, **here, "example": example})
-        explorer.answer({"what": "predict", "example": example, "off": []})
-
-    found = {"latents": {}, "read": {}}
-    for call in (tile, column, off):
-        call()
-        found["latents"][call.__name__] = [milliseconds(call) for _ in range(repeats)]
-    # Two examples are kept: going round through eight reads each anew.
-    found["read"]["read"] = [milliseconds(lambda n=n: read(n % 8)) for n in range(2, 2 + repeats)]
-    return found
+def roll_times(stepper, repeats):
+    """Walking over the notes with the arrow keys, on the saved page as it is."""
+    keys = [[key, 0] for key in ("ArrowLeft", "ArrowRight") * (repeats // 2 + 1)]
+    with opened(stepper, temperatures=[1.0]) as page:
+        return {"keys": page.evaluate(DRAG, ["canvas[tabindex]", keys])[1 : repeats + 1]}
 
 
 @contextlib.contextmanager
@@ -201,7 +117,7 @@ def measure_attention(options):
     """Sizes and times of the attention explorer."""
     repeats, num_latents = options.repeats, options.latents
     explorer = make_explorer(num_latents)
-    times = python_times(explorer, repeats) | {"browser": browser_times(explorer, repeats)}
+    times = attention_times(explorer, repeats) | {"browser": browser_times(explorer, repeats)}
     return {"num_latents": num_latents, "num_inputs": SIDE**2, "repeats": repeats, "milliseconds": summary(times)}
 
 
@@ -229,6 +145,14 @@ def measure_mixer(options):
     return {**sizes, "repeats": repeats, "milliseconds": summary(times)}
 
 
+def measure_stepper(options):
+    """Sizes and times of the decode stepper."""
+    repeats, stepper = options.repeats, make_stepper()
+    times = stepper_times(stepper, repeats) | {"browser": roll_times(stepper, repeats)}
+    sizes = {"context": stepper.writer.context, "num_latents": stepper.writer.num_latents}
+    return {**sizes, "repeats": repeats, "milliseconds": summary(times)}
+
+
 def summary(times):
     """Median and worst of each, printed as well."""
     found = {}
@@ -245,6 +169,7 @@ EXPLORERS = {
     "playground": measure_playground,
     "painter": measure_painter,
     "mixer": measure_mixer,
+    "stepper": measure_stepper,
 }
 
 

@@ -13,7 +13,8 @@ from perceiver_lab.adapters import (
     MultimodalQueries,
     PositionQueries,
 )
-from perceiver_lab.explorers import AttentionExplorer, MaskPainter, QueryPlayground, SenseMixer, Task
+from perceiver_lab.datasets import chorales
+from perceiver_lab.explorers import AttentionExplorer, DecodeStepper, MaskPainter, QueryPlayground, SenseMixer, Task
 from perceiver_lab.explorers.playground_model import KEPT_EXAMPLES
 from perceiver_lab.layers import FourierPositions, LearnedPositions
 from perceiver_lab.models import Decoder, Perceiver, PerceiverConfig, PerceiverIO
@@ -101,3 +102,11 @@ def make_mixer():
         "label": np.arange(10),
     }
     return SenseMixer(get("senses_autoencoder").make_model(nnx.Rngs(0)), examples)
+
+
+def make_stepper():
+    """The untrained model of `chorales_ar` behind four bars, in which each voice sings a random tone every quarter."""
+    quarters = np.random.default_rng(0).integers(48, 76, (16, len(chorales.VOICES)), dtype=np.uint8)
+    grid = np.repeat(quarters, chorales.PER_QUARTER, axis=0)
+    grid[:: chorales.PER_QUARTER] |= chorales.ONSET
+    return DecodeStepper(get("chorales_ar").make_model(nnx.Rngs(0)), {"quarters": grid})
