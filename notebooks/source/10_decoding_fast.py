@@ -318,6 +318,11 @@ def by_markov(tokens, count):
 # Counting more helps: nine tokens of context, with shorter ones where those were never seen, need 1.08 bits, and counts
 # of what a musician would look at (which voice, how long its tone lasts already, what the others sing) 0.857. The model
 # beats them all, and nobody told it what to look at.
+#
+# It is not the best that is known for such music. A Music Transformer, which learns a vector for each distance between
+# two tokens (1809.04281), reads three bars in three layers at about the cost of our twelve bars in training, and needs
+# 0.686 bits (95 % interval 0.651-0.721; ours 0.707, 0.672-0.741). Of a chorale, what matters is near. What the
+# Perceiver's read is worth shows where contexts are long: `benchmarks/results/context.json`.
 
 # %% [markdown]
 # ### From probabilities to a token

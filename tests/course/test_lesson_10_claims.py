@@ -85,6 +85,14 @@ def test_the_read_looks_near(bach, pieces):
     assert 0.2 < within[4] < 0.4 and 0.45 < within[16] < 0.7, within
 
 
+def test_a_music_transformer_of_as_many_flops_needs_fewer_bits(bach):
+    found = {"ours": bach[1], "theirs": recipes.load_shipped(recipes.get("chorales_music_transformer"))[1]}
+    said = {"ours": ("0.707", "0.672", "0.741"), "theirs": ("0.686", "0.651", "0.721")}
+    for name, about in found.items():
+        ends = (about["metrics"][f"bits_per_token{end}"] for end in ("", "_low", "_high"))
+        assert tuple(f"{one:.3f}" for one in ends) == said[name]
+
+
 def test_the_stored_measurement():
     """Of benchmarks/generation.py."""
     path = pathlib.Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "generation.json"
