@@ -59,7 +59,10 @@ def count(recipe, batch_size):
         graphdef, params, state = nnx.split(model, nnx.Param, ...)
 
         def loss(params):
-            return recipe.loss(nnx.merge(graphdef, params, state), batch, nnx.Rngs(0))[0]
+            model = nnx.merge(
+                graphdef, params, jax.tree.map(lambda leaf: leaf, state)
+            )  # new variables, as in TrainStep
+            return recipe.loss(model, batch, nnx.Rngs(0))[0]
 
         return jax.grad(loss)(params)
 
