@@ -9,6 +9,7 @@ import pytest
 from perceiver_lab import recipes
 from perceiver_lab.datasets import arrays, in_a_row, permute_pixels, smooth_cells, standardise
 from perceiver_lab.introspect import flatten, grid_neighbours, lay_out, square_up, turn_cells, upright
+from perceiver_lab.recipes.hip_scenes_measure import colour_masks, judge_kinds
 from perceiver_lab.recipes.unshuffle_measure import PERMUTATION, SIDE
 
 GRID = (SIDE, SIDE)
@@ -34,6 +35,8 @@ def test_the_data_know_nine_in_ten_neighbours():
 def test_three_in_ten_after_fifty_seconds_and_four_in_the_end():
     table, about = shipped("unshuffle_hip")
     assert grid_neighbours(table, GRID, PERMUTATION).value == pytest.approx(0.4, abs=0.05)
+    ends = [one["neighbour_precision"] for one in about["seeds"].values()]
+    assert ends == pytest.approx([0.41, 0.51, 0.47], abs=0.005)
     known = {one["step"]: one["test_neighbour_precision"] for one in about["history"] if "test_loss" in one}
     seconds = {one["step"]: one["seconds"] for one in about["history"] if "seconds" in one}
     assert known[1500] > 0.3 and max(value for step, value in seconds.items() if step <= 1500) < 55
@@ -54,6 +57,24 @@ def test_noise_leaves_a_heap_and_the_loss_at_the_variance():
     assert about["metrics"]["hidden_error"] == pytest.approx(1, abs=0.03)
     losses = [one["loss"] for one in about["history"] if "loss" in one]
     assert np.mean(losses[-10:]) == pytest.approx(1, abs=0.03)
+
+
+def test_masks_beside_a_threshold_and_the_models_of_lesson_06():
+    """The shipped figures, and the baseline on the same 1,000 scenes."""
+    found = {
+        name: json.loads(recipes.shipped_path(name).with_suffix(".json").read_text("utf-8"))["metrics"]
+        for name in ("hip_scenes", "scenes_kind", "scenes_perceiver_io")
+    }
+    scenes = arrays("scenes", "test")
+    by_colour = judge_kinds(colour_masks(scenes["image"], 90.0).astype(np.uint8), scenes["kinds"])
+    assert found["hip_scenes"]["total"] == 1000
+    ours, alone, longer = (found[name] for name in ("hip_scenes", "scenes_kind", "scenes_perceiver_io"))
+    assert ours["mask_iou"] == pytest.approx(0.76, abs=0.005) and ours["kind_iou"] == pytest.approx(0.14, abs=0.005)
+    assert ours["pixel_accuracy"] == pytest.approx(0.90, abs=0.005)
+    assert ours["background"] == pytest.approx(0.88, abs=0.005)
+    assert alone["mask_iou"] == pytest.approx(0.73, abs=0.005) and alone["kind_iou"] == pytest.approx(0.19, abs=0.005)
+    assert longer["mask_iou"] == pytest.approx(0.90, abs=0.005) and longer["kind_iou"] == pytest.approx(0.89, abs=0.005)
+    assert by_colour["mask_iou"] == pytest.approx(0.83, abs=0.005)
 
 
 def test_a_million_pixels_on_a_laptop():
