@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from perceiver_lab.datasets.transforms import check_size
 
@@ -83,6 +82,8 @@ def pet_kinds(side: int) -> Callable[[Record, np.random.Generator], Record]:
     "kinds" (side, side) uint8 takes the place of "segmentation_mask": 0 = background, 1 = the animal, 2 = its outline.
     The photo is averaged, of the mask the nearest pixel counts. All but "image", "kinds" and "label" is left out.
     """
+    from PIL import Image
+
     check_size("pet_kinds", side)
 
     def change(record, rng=None):
