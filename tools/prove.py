@@ -49,7 +49,7 @@ STAGES = {
     "tests": [(*PYTEST, *TWO_WORKERS, "-m", "not browser", "tests")],
     "fast": [(*PYTEST, *TWO_WORKERS, "-m", "not (browser or slow)", *FAST)],
     "notebooks": [(*PYTEST, *TWO_WORKERS, *NBVAL, "notebooks")],
-    "browser": [(*PYTEST, *TWO_WORKERS, "-m", "browser", "tests")],
+    "browser": [(*PYTEST, "-m", "browser", "tests")],
     "colab-tests": [
         (*PYTEST, *TWO_WORKERS, "-m", "not (browser or notebook or slow or recipe)", *OUTSIDE_COLAB, "tests"),
     ],
