@@ -82,11 +82,11 @@ def pet_kinds(side: int) -> Callable[[Record, np.random.Generator], Record]:
     "kinds" (side, side) uint8 takes the place of "segmentation_mask": 0 = background, 1 = the animal, 2 = its outline.
     The photo is averaged, of the mask the nearest pixel counts. All but "image", "kinds" and "label" is left out.
     """
-    from PIL import Image
-
     check_size("pet_kinds", side)
 
     def change(record, rng=None):
+        from PIL import Image  # here: a closure over a module would have no fingerprint
+
         image, mask = np.asarray(record["image"]), np.asarray(record["segmentation_mask"])
         if image.shape[:2] != mask.shape[:2] or not set(np.unique(mask)) <= {1, 2, 3}:
             raise ValueError(

@@ -21,6 +21,14 @@ from perceiver_lab.training import (
 from perceiver_lab.training.memory import memory_explained
 
 
+@pytest.fixture(autouse=True)
+def _interrupts_arrive():
+    """Started in the background by a shell, Python ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupting(at: int, times: int = 1):
     """A callback that presses Ctrl-C when a record of step `at` is written."""
 
