@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from perceiver_lab.datasets.transforms import check_size
+from perceiver_lab.datasets.transforms import center_crop, check_size
 
 Record = dict[str, Any]
 
@@ -95,11 +95,10 @@ def pet_kinds(side: int) -> Callable[[Record, np.random.Generator], Record]:
                 "(background) and 3 (outline), as in TFDS's oxford_iiit_pet."
             )
         extent = min(image.shape[:2])
-        top, left = ((length - extent) // 2 for length in image.shape[:2])
-        square = (slice(top, top + extent), slice(left, left + extent))
-        photo = Image.fromarray(image[square]).resize((side, side), Image.Resampling.BOX)
+        image, mask = (center_crop(extent)({"image": array})["image"] for array in (image, mask))
+        photo = Image.fromarray(image).resize((side, side), Image.Resampling.BOX)
         nearest = (np.arange(side) * 2 + 1) * extent // (2 * side)
-        kinds = _PET_KINDS[mask[..., 0][square][np.ix_(nearest, nearest)]]
+        kinds = _PET_KINDS[mask[..., 0][np.ix_(nearest, nearest)]]
         return {"image": np.asarray(photo), "kinds": kinds, "label": record["label"]}
 
     return change

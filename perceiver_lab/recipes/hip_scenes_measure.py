@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, UInt8
 
 from perceiver_lab.recipes.scenes_measure import scene_iou
 from perceiver_lab.training import answers
-from perceiver_lab.training.metrics import Z_95
+from perceiver_lab.training.metrics import mean_interval
 
 
 def classes_of(model: nnx.Module, batch: Mapping[str, Array]) -> dict[str, Array]:
@@ -51,13 +51,12 @@ def judge_kinds(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
             "picture must hold something besides background, for the union of two empty masks is empty."
         )
     iou = scene_iou(found > 0, truth > 0)
-    half = float(Z_95 * iou.std(ddof=1) / len(iou) ** 0.5) if len(iou) > 1 else 1.0
     value = float(iou.mean())
+    # Of one picture nothing is known about others.
+    unknown = {"mask_iou": value, "mask_iou_low": value - 1.0, "mask_iou_high": value + 1.0}
     each = [((found == k) & (truth == k)).sum() / max(((found == k) | (truth == k)).sum(), 1) for k in _kinds(truth)]
     return {
-        "mask_iou": value,
-        "mask_iou_low": value - half,
-        "mask_iou_high": value + half,
+        **(mean_interval("mask_iou", iou) if len(iou) > 1 else unknown),
         "kind_iou": float(np.mean(each)),
         "pixel_accuracy": float((found == truth).mean()),
         "background": float((truth == 0).mean()),

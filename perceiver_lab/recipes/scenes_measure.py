@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from perceiver_lab.datasets.scenes import FINE, KINDS, SIDE
 from perceiver_lab.recipes.scenes_tasks import POINT_TASKS, predict, task_losses, total_loss
 from perceiver_lab.training import Accuracy, answers
-from perceiver_lab.training.metrics import Z_95
+from perceiver_lab.training.metrics import mean_interval
 
 MARGIN = FINE // 2  # fine pixels on each side that lie beyond the centres of the outermost pixels
 NUM_CHUNKS = 8
@@ -51,9 +51,9 @@ def measure_scenes(model: nnx.Module, batches: Iterable[Mapping]) -> dict[str, f
         if parts:
             numbers |= _counted(f"{task}_accuracy", np.concatenate(parts))
     if psnr:
-        numbers |= _mean("colour_psnr", np.concatenate(psnr))
+        numbers |= mean_interval("colour_psnr", np.concatenate(psnr))
     if iou:
-        numbers |= _mean("mask_iou", np.concatenate(iou))
+        numbers |= mean_interval("mask_iou", np.concatenate(iou))
         numbers["kind_iou"] = float((hits[0] / np.maximum(hits[1], 1)).mean())
     losses = {name: value / total for name, value in sums.items()}
     return {
@@ -192,12 +192,6 @@ _losses = jax.jit(task_losses)
 
 def _overlap(found, truth):
     return (found & truth).sum(), (found | truth).sum()
-
-
-def _mean(name, values):
-    half = Z_95 * values.std(ddof=1) / np.sqrt(len(values))
-    value = float(values.mean())
-    return {name: value, f"{name}_low": float(value - half), f"{name}_high": float(value + half)}
 
 
 def _counted(name, right):

@@ -14,7 +14,7 @@ from perceiver_lab.datasets.moving_digits import FRAMES, SIDE
 from perceiver_lab.datasets.sound import NUM_SAMPLES
 from perceiver_lab.recipes.spoken import clip_names, counted, counted_once
 from perceiver_lab.training import answers, cross_entropy, multimodal_loss
-from perceiver_lab.training.metrics import Z_95
+from perceiver_lab.training.metrics import mean_interval
 
 VIDEO = (FRAMES, SIDE, SIDE, 1)
 PATCH = 4  # pixels along each side of what a query of video asks for
@@ -122,8 +122,8 @@ def measure_senses(model: nnx.Module, batches: Iterable[Mapping]) -> dict[str, f
     constant = 10 * np.log10(4 / _squares(whole["videos"] - whole["videos"].mean(axis=0, keepdims=True)))
     numbers = counted("accuracy", whole["both"]) | counted("video_accuracy", whole["video"])
     numbers |= counted_once("sound", whole["sound"], whole["clips"])
-    numbers |= _mean("video_psnr", whole["psnr"]) | _mean("sound_snr", whole["snr"])
-    numbers |= _mean("video_gain", whole["psnr"] - constant)
+    numbers |= mean_interval("video_psnr", whole["psnr"]) | mean_interval("sound_snr", whole["snr"])
+    numbers |= mean_interval("video_gain", whole["psnr"] - constant)
     means = {name: float(whole[name].mean()) for name in ("video_mse", "sound_mse")}
     return {**numbers, **means, "mean_video_psnr": float(constant.mean()), "total": len(whole["both"])}
 
@@ -155,9 +155,3 @@ def _asked(model):
 def _squares(array):
     """The mean square of each row."""
     return (np.asarray(array, np.float64).reshape(len(array), -1) ** 2).mean(axis=1)
-
-
-def _mean(name, values):
-    half = Z_95 * values.std(ddof=1) / np.sqrt(len(values))
-    value = float(values.mean())
-    return {name: value, f"{name}_low": float(value - half), f"{name}_high": float(value + half)}

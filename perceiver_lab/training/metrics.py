@@ -67,6 +67,13 @@ def wilson_interval(correct: int, total: int, *, z: float = Z_95) -> tuple[float
     return low, high
 
 
+def mean_interval(name: str, values: np.ndarray) -> dict[str, float]:
+    """The mean of values (n,), at least two, with its 95 % interval: `name`, `name`_low and `name`_high."""
+    half = Z_95 * values.std(ddof=1) / np.sqrt(len(values))
+    value = float(values.mean())
+    return {name: value, f"{name}_low": float(value - half), f"{name}_high": float(value + half)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
     """Counted successes; prints as "97.3 % (289 of 297, 95 % interval 94.8-98.6 %)"."""
