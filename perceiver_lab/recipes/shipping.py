@@ -96,7 +96,8 @@ def load_shipped(recipe: Recipe) -> tuple[nnx.Module, dict[str, Any]] | None:
 
 def _taken_up(recipe, path):
     """The model with its weights, those that it borrowed from where its training started."""
-    model, parts = recipe.make_model(nnx.Rngs(0)), borrowed(recipe)
+    # Shapes only: every array comes from a file, and drawing those that it replaces would take seconds.
+    model, parts = nnx.eval_shape(lambda: recipe.make_model(nnx.Rngs(0))), borrowed(recipe)
     if parts:
         take_parts(model, donor(recipe), parts)
     return model, load_weights(path, model, without=parts)
