@@ -28,6 +28,9 @@ def language(rngs):
     return CausalTransformer(config, input_adapter=ByteInput(8, 9, rngs=rngs), output_adapter=ByteOutput(), rngs=rngs)
 
 
+ALL_FRAMES = jnp.ones((2, 2, 2), bool)
+
+
 @functools.cache
 def spoken():
     """The language model alone."""
@@ -65,7 +68,7 @@ def frames(seed=0, images=2):
 def test_closed_gates_leave_the_language_model():
     """Bit for bit; compiled, to rounding: two programs may be fused in two ways."""
     model = make()
-    alone, shown = model(IDS), model(IDS, frames())
+    alone, shown = model(IDS), model.read(IDS, see(model, frames()))
     np.testing.assert_array_equal(np.asarray(shown).view(np.uint32), np.asarray(alone).view(np.uint32))
     np.testing.assert_allclose(call(model, IDS, frames()), call(model, IDS), atol=2e-6)
     assert np.abs(call(make(gate=0.5), IDS, frames()) - alone).max() > 1e-3
@@ -111,11 +114,11 @@ def test_the_last_image_only_in_one_layer():
 def test_a_mask_of_one_s_own():
     model = make(gate=0.5)
     nothing = jnp.zeros((2, 7, 2), bool)
-    blind = call(model, IDS, frames(), mask=nothing)
-    np.testing.assert_array_equal(blind, call(model, IDS, frames(1), mask=nothing))
+    blind = call(model, IDS, frames(), mask=nothing, frame_mask=ALL_FRAMES)
+    np.testing.assert_array_equal(blind, call(model, IDS, frames(1), mask=nothing, frame_mask=ALL_FRAMES))
     with pytest.raises(ValueError, match="lets token 0 of text 0 see image 0, which is announced only later"):
         model.read(IDS, see(model, frames()), mask=jnp.ones((2, 7, 2), bool))
-    inside = call(model, IDS, frames(), mask=jnp.ones((2, 7, 2), bool))
+    inside = call(model, IDS, frames(), mask=jnp.ones((2, 7, 2), bool), frame_mask=ALL_FRAMES)
     np.testing.assert_allclose(inside, call(make(gate=0.5, attend="previous"), IDS, frames()), atol=1e-5)
 
 
@@ -149,10 +152,12 @@ def test_a_longer_clip_than_in_training():
 
 
 def test_missing_frames_are_not_seen():
-    model, shown = make(gate=0.5), frames()
-    mask = jnp.asarray([[[True, False], [True, True]]] * 2)
-    out = call(model, IDS, shown, frame_mask=mask)
-    np.testing.assert_array_equal(call(model, IDS, shown.at[:, 0, 1].set(0.5), frame_mask=mask), out)
+    model, shown, everything = make(gate=0.5), frames(), jnp.ones((2, 7, 2), bool)
+    frame_mask = jnp.asarray([[[True, False], [True, True]]] * 2)
+    out = call(model, IDS, shown, mask=everything, frame_mask=frame_mask)
+    changed = shown.at[:, 0, 1].set(0.5)
+    np.testing.assert_array_equal(call(model, IDS, changed, mask=everything, frame_mask=frame_mask), out)
+    assert np.abs(call(model, IDS, changed, mask=everything, frame_mask=ALL_FRAMES) - out).max() > 1e-4
 
 
 def test_a_model_without_eyes():
@@ -173,7 +178,7 @@ def test_parts_of_different_widths():
     model = nnx.clone(make())
     model.gated = drawn(lambda: GatedLayers(dataclasses.replace(GATED, media_channels=7), 2, rngs=nnx.Rngs(0)))
     with pytest.raises(ValueError, match=r"Media must be \(B, images, tokens, 7\).*got \(2, 2, 3, 8\)"):
-        model(IDS, frames())
+        call(model, IDS, frames())
 
 
 def test_reading_from_left_to_right():
