@@ -79,10 +79,10 @@ def cost(fn_or_model: Callable[..., Any], *args: Any, compiled: bool = False, **
 
     states = jax.tree.map(_abstract, states)
     parameters = [nnx.state(module, nnx.Param) for module in modules.values()]
-    with noted_choices() as reads:  # JAX traces what it has not seen, and remembers it for the line after
-        lowered = jax.jit(call).lower(states, arrays)
-    jaxpr, output = jax.make_jaxpr(call, return_shape=True)(states, arrays)
-    counted, multiply_adds = lowered.cost_analysis() or {}, _multiply_adds(jaxpr.jaxpr)
+    with noted_choices() as reads:
+        traced = jax.jit(call).trace(states, arrays)
+    lowered = traced.lower()
+    counted, multiply_adds = lowered.cost_analysis() or {}, _multiply_adds(traced.jaxpr.jaxpr)
     return Cost(
         parameters=_size(parameters),
         parameter_bytes=_bytes(parameters),
@@ -90,7 +90,7 @@ def cost(fn_or_model: Callable[..., Any], *args: Any, compiled: bool = False, **
         flops=2 * multiply_adds,
         compiler_flops=counted.get("flops", math.nan),
         bytes_accessed=counted.get("bytes accessed", math.nan),
-        output_bytes=_bytes(output),
+        output_bytes=_bytes(traced.out_info),
         reads=tuple(reads),
         temporary_bytes=lowered.compile().memory_analysis().temp_size_in_bytes if compiled else None,
     )
