@@ -1,5 +1,6 @@
 """The recipe that these tests run, and the answers that they give."""
 
+import jax
 import pytest
 
 from tests.recipes.tiny import install
@@ -9,6 +10,12 @@ from tests.recipes.tiny import install
 def tiny(monkeypatch, tmp_path):
     """A recipe of a second, found as "tiny"; its cache and its shipped weights lie in `tmp_path`."""
     return install(monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def optimised():
+    """What computes more than it compiles is compiled as for users, with all of XLA's optimisations."""
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def pytest_generate_tests(metafunc):
