@@ -7,6 +7,7 @@ from flax import nnx
 
 from perceiver_lab.convert import haiku_shapes, load_haiku, to_haiku
 from perceiver_lab.models import HiP, HiPClassBottleneck, HiPConfig
+from tests.drawn import drawn
 
 CONFIG = HiPConfig(
     num_groups=(4, 1, 4),
@@ -20,15 +21,16 @@ CONFIG = HiPConfig(
 SHAPES = {"image": (21, 3), "audio": (5, 2)}
 
 
-def make(seed=0, labels=None):
+def make(labels=None, *, shapes=SHAPES, how=nnx.eval_shape, **seed):
+    """Shapes, for names; with `how=drawn` a model with weights."""
     if labels is None:
-        return HiP(CONFIG, SHAPES, rngs=nnx.Rngs(seed))
-    return HiPClassBottleneck(CONFIG, SHAPES, labels=labels, rngs=nnx.Rngs(seed))
+        return how(lambda: HiP(CONFIG, shapes, rngs=nnx.Rngs(0)), **seed)
+    return how(lambda: HiPClassBottleneck(CONFIG, shapes, labels=labels, rngs=nnx.Rngs(0)), **seed)
 
 
 @pytest.mark.parametrize("labels", [None, {}, {"label": (1, 5), "kind": (2, 3)}], ids=["plain", "no labels", "labels"])
 def test_round_trip(labels):
-    source, target = make(0, labels), make(1, labels)
+    source, target = (make(labels, how=drawn, seed=seed) for seed in (0, 1))
     load_haiku(target, to_haiku(source)[0])
     for ours, theirs in zip(*(jax.tree.leaves(nnx.state(one)) for one in (source, target)), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -62,6 +64,6 @@ def test_names_with_labels():
 
 
 def test_parameters_of_other_modalities_are_refused():
-    other = HiP(CONFIG, {"image": (21, 3), "sound": (5, 2)}, rngs=nnx.Rngs(0))
+    other = make(shapes={"image": (21, 3), "sound": (5, 2)}, how=drawn)
     with pytest.raises(ValueError, match="missing: perceiver/embedder/~embed/embed_audio/w.*unknown to this model"):
-        load_haiku(make(), to_haiku(other)[0])
+        load_haiku(make(how=drawn), to_haiku(other)[0])
