@@ -20,12 +20,12 @@ lab: setup      ## open JupyterLab on the first lesson (ARGS="--no-browser --por
 .PHONY: .venv-dev
 
 test: .venv-dev ## prove everything: lint, unit tests, parity, notebooks, browser
-	@$(RUN) tools/prove.py lint tests notebooks browser $(ARGS)
+	@$(RUN) tools/prove.py lint data tests notebooks browser $(ARGS)
 
 test-fast: .venv-dev ## about 3 minutes: no models, no notebooks, no browser
 	@$(RUN) tools/prove.py lint fast $(ARGS)
 
-test-colab:     ## unit tests, parity and lesson 01 under the versions that Colab has
+test-colab:     ## models, their parts, parity and lesson 01 under the versions that Colab has
 	@$(PY) tools/bootstrap.py colab
 	@.venv-colab/bin/python tools/prove.py colab-tests colab-notebook $(ARGS)
 

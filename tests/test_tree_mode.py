@@ -9,22 +9,11 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TREE_MODE = {"NNX_GRAPH_MODE": "false", "NNX_GRAPH_UPDATES": "false"}
-# What the mode can break: stacks, recording, training steps, files, and a model of each family, whole and trained. All
-# tests of all models run in it as well, where Colab's versions are tried, which know no other mode.
-MODELS = {
-    "perceiver": ("test_a_call_is_embed_encode_decode", "test_every_parameter_learns"),
-    "perceiver_io": ("test_one_output_per_query", "test_masked_and_dropped_modalities_get_their_random_numbers"),
-    "perceiver_ar": ("test_the_call_is_its_steps", "test_a_scanned_stack_predicts_what_a_loop_does"),
-    "ar_cache": ("test_a_scanned_stack_remembers_as_a_loop_does",),
-    "hip": ("test_the_call_is_its_steps", "test_a_deep_block_is_scanned"),
-    "resampler": ("test_it_computes_the_paper_s_formulas",),
-    "flamingo": ("test_closed_gates_leave_the_language_model", "test_no_gradient_reaches_what_is_frozen"),
-}
+# What the mode can break first: stacks, recording, training steps and files. All tests of all models run in it as well,
+# where Colab's versions are tried, which know no other mode.
 TESTS = (
     *(f"tests/layers/test_{part}.py" for part in ("stack", "recording")),
     *(f"tests/training/test_{part}.py" for part in ("step", "freezing", "weights")),
-    "tests/adapters/test_multimodal.py",
-    *(f"tests/models/test_{family}.py::{test}" for family, tests in MODELS.items() for test in tests),
 )
 
 

@@ -11,6 +11,8 @@ ENVIRONMENT = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     "LAB_MODE": "ci",
+    # One folder of prepared data sets for all of them as well: a set is drawn once.
+    "PERCEIVER_LAB_DATA_DIR": str(CACHE / "data"),
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     "PYTHONHASHSEED": "0",
     "TQDM_DISABLE": "1",

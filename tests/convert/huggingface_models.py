@@ -1,5 +1,6 @@
 """Our models of the sizes that the fixtures have, and calls with the layouts of `transformers`."""
 
+import functools
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +33,7 @@ from perceiver_lab.adapters import (
 from perceiver_lab.layers import FourierPositions, LearnedPositions, ProjectedPositions
 from perceiver_lab.models import Decoder, PerceiverConfig, PerceiverIO
 from tests.convert.huggingface_weights import draw, sha256
+from tests.drawn import drawn
 
 FOLDER = Path(__file__).parent / "fixtures"
 
@@ -45,7 +47,9 @@ class Fixture(NamedTuple):
     outputs: dict[str, np.ndarray]
 
 
+@functools.cache
 def fixture(kind: str) -> Fixture:
+    """The fixture of a kind; it is drawn once, so leave its arrays as they are."""
     with np.load(FOLDER / f"huggingface_{kind}.npz") as file:
         held = {name: file[name] for name in file.files}
     arrays = draw(json.loads(str(held["shapes"])))
@@ -57,9 +61,9 @@ def fixture(kind: str) -> Fixture:
     return Fixture(json.loads(str(held["config"])), arrays, inputs, outputs)
 
 
-def build(kind: str, config: dict, *, seed: int = 0, rngs: nnx.Rngs | None = None) -> PerceiverIO:
-    """Our model for a config of `transformers`."""
-    return _BUILDERS[kind](config, nnx.Rngs(seed) if rngs is None else rngs)
+def build(kind: str, config: dict, *, rngs: nnx.Rngs | None = None) -> PerceiverIO:
+    """Our model for a config of `transformers`; without `rngs` NumPy draws its weights, which are replaced anyway."""
+    return drawn(lambda: _BUILDERS[kind](config, nnx.Rngs(0))) if rngs is None else _BUILDERS[kind](config, rngs)
 
 
 def _encoder_config(config) -> PerceiverConfig:

@@ -1,8 +1,10 @@
 """Files of weights: what is read, what is written and what is refused, in Python and from a shell."""
 
+import functools
 import json
 import pickle
 import random
+import shutil
 from pathlib import Path
 
 import jax
@@ -32,24 +34,38 @@ def tiny(monkeypatch):
         )
 
 
-@pytest.fixture
-def sources(tmp_path):
-    """A function: class -> (model, its weights in the three forms)."""
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A function: class -> (model, the folder with its weights in the three forms), which is made once."""
 
+    @functools.cache
     def write(kind):
         config, arrays, *_ = fixture(kind)
-        model = build(kind, config)
+        model, folder = build(kind, config), tmp_path_factory.mktemp(kind)
         load_huggingface(model, arrays)
         params, state = to_haiku(model)
+        (folder / "release.pystate").write_bytes(pickle.dumps({"params": params, "state": state}))
+        save_file(arrays, folder / "theirs.safetensors", metadata={"format": "pt"})
+        training.save_weights(folder / "ours.safetensors", model, {"preset": kind})
+        return model, folder
+
+    return write
+
+
+@pytest.fixture
+def sources(tmp_path, written):
+    """A function: class -> (model, its weights in the three forms: files of this test's own)."""
+
+    def copy(kind):
+        model, folder = written(kind)
+        for file in folder.iterdir():
+            shutil.copy(file, tmp_path)
         release, theirs, ours = (
             tmp_path / name for name in ("release.pystate", "theirs.safetensors", "ours.safetensors")
         )
-        release.write_bytes(pickle.dumps({"params": params, "state": state}))
-        save_file(arrays, theirs, metadata={"format": "pt"})
-        training.save_weights(ours, model, {"preset": kind})
         return model, {"release": release, "huggingface": theirs, "perceiver_lab": ours}
 
-    return write
+    return copy
 
 
 def equal(model, other):
@@ -62,7 +78,7 @@ def equal(model, other):
 def test_published_forms_to_ours(sources, tmp_path, form, kind):
     model, files = sources(kind)
     path, about = convert_file(files[form], tmp_path / "out" / "new.safetensors", preset=f"tiny_{kind}")
-    other = build(kind, fixture(kind).config, seed=9)
+    other = build(kind, fixture(kind).config)
     stored = training.load_weights(path, other)
     assert equal(model, other)
     assert stored == about | {"sha256": file_sha256(path), "bytes": path.stat().st_size}

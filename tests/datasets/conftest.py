@@ -1,16 +1,20 @@
-"""One folder of prepared sets for all tests of a process."""
+"""One folder of prepared sets for all tests."""
+
+import pathlib
 
 import pytest
 
+import lab_environment
+
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory):
-    """A data folder that starts empty and is shared: a set is prepared by the first test that opens it."""
-    return tmp_path_factory.mktemp("data")
+def prepared():
+    """The data folder of all workers and lessons; `make test` has prepared every set there."""
+    return pathlib.Path(lab_environment.ENVIRONMENT["PERCEIVER_LAB_DATA_DIR"])
 
 
 @pytest.fixture
 def use_prepared(prepared, monkeypatch):
-    """Make the shared folder the default one."""
+    """Make the shared folder the default one, whatever the environment says."""
     monkeypatch.setenv("PERCEIVER_LAB_DATA_DIR", str(prepared))
     return prepared
