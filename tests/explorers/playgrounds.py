@@ -17,6 +17,7 @@ from perceiver_lab.adapters import (
 from perceiver_lab.explorers import QueryPlayground, Task
 from perceiver_lab.layers import FourierPositions, LearnedPositions
 from perceiver_lab.models import Decoder, PerceiverConfig, PerceiverIO
+from tests.drawn import drawn
 
 SIDE, LATENTS = 12, 10
 KINDS = ("circle", "square", "star")
@@ -31,6 +32,10 @@ TASKS = (
 @functools.cache
 def make_model():
     """A Perceiver IO that is asked for a class, and for colour and mask at points."""
+    return drawn(_asked)
+
+
+def _asked():
     rngs = nnx.Rngs(0)
     groups = {
         "class": PositionQueries(LearnedPositions((1,), 16, rngs=rngs)),
@@ -55,6 +60,10 @@ def make_model():
 @functools.cache
 def make_flow_model():
     """A Perceiver IO that says the flow at each of its inputs, of frames (2, H, W, 1) as two channels."""
+    return drawn(_asked_for_flow)
+
+
+def _asked_for_flow():
     rngs = nnx.Rngs(1)
     adapter = ImageInput((6, 8, 2), num_bands=2)
     decoder = Decoder(InputQueries(adapter.num_channels), 8, output_channels=2, num_heads=1, rngs=rngs)

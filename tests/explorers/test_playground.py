@@ -15,16 +15,24 @@ from perceiver_lab.explorers.base import key_of
 from perceiver_lab.explorers.playground_model import FEW
 from perceiver_lab.layers import FourierPositions
 from perceiver_lab.models import Decoder, PerceiverConfig, PerceiverIO
+from tests.drawn import drawn
 
 from .playgrounds import KINDS, LATENTS, SIDE, TASKS, make_flow_model, make_model, make_playground, scenes
 
+run = nnx.jit(lambda model, x, **asked: model(x, **asked))
+
 
 def floats(images):
-    return jnp.asarray(images, jnp.float32) / 127.5 - 1
+    return jnp.asarray(images.astype(np.float32) / np.float32(127.5) - 1)
+
+
+def answers_of(number):
+    """What the model itself says of a scene."""
+    return {name: np.asarray(one) for name, one in run(make_model(), floats(scenes()[0][number : number + 1])).items()}
 
 
 def test_answers_at_pixels_are_the_models_own(playground, ask):
-    outputs = make_model()(floats(scenes()[0][1:2]))
+    outputs = answers_of(1)
     reply, [weights] = ask(playground, {"what": "point", "example": 1, "point": [4, 7]})
     label, colour, mask = reply["answers"]
     logits = np.asarray(outputs["class"][0], np.float64)
@@ -45,14 +53,14 @@ def test_answers_between_pixels_are_those_of_queries_there(playground):
     model, image = make_model(), floats(scenes()[0][:1])
     nothing = jnp.zeros(0, int)
     place = jnp.asarray([[[2 * 3.25 / 11 - 1, 2 * 6.5 / 11 - 1]]], jnp.float32)
-    rows = model(image, query_positions={"colour": place}, cells={"class": nothing, "mask": nothing})["colour"]
+    rows = run(model, image, query_positions={"colour": place}, cells={"class": nothing, "mask": nothing})["colour"]
     [found] = playground.answers.at(0, np.array([[3.25, 6.5]]))
-    expected = np.clip((np.asarray(rows[0, 0]) + 1) / 2, 0, 1)
+    expected = np.clip((np.asarray(rows)[0, 0] + 1) / 2, 0, 1)
     assert np.allclose([bar[1] for bar in found["answers"][1]["bars"]], expected, atol=1e-3)
 
 
 def test_a_window_at_the_pixels_is_the_model_s_picture(playground, monkeypatch):
-    outputs = make_model()(floats(scenes()[0][:1]))
+    outputs = answers_of(0)
     monkeypatch.setattr(playground.answers, "grid", (SIDE, SIDE))
     window = playground.answers.window(0, "colour", [5.5, 5.5], 1)
     expected = np.clip((np.asarray(outputs["colour"][0]).reshape(SIDE, SIDE, 3) + 1) / 2, 0, 1)
@@ -125,8 +133,8 @@ def test_training_on_does_not_reach_the_playground():
 
 
 def test_a_flow_is_that_of_the_cell_the_point_lies_in(flow_playground, ask):
-    inputs = jnp.moveaxis(jnp.asarray(flow_playground.frames[1:2, ..., 0]), 1, -1)
-    flow = np.asarray(make_flow_model()(inputs))
+    inputs = jnp.asarray(np.moveaxis(flow_playground.frames[1:2, ..., 0], 1, -1))
+    flow = np.asarray(run(make_flow_model(), inputs))
     assert flow.shape == (1, 6, 8, 2)
     reply, _ = ask(flow_playground, {"what": "point", "example": 1, "point": [2.4, 5.6]})
     [answer] = reply["answers"]
@@ -149,11 +157,16 @@ def test_a_model_that_reads_every_second_pixel_is_told_so():
     model, pictures = make_flow_model(), np.random.default_rng(5).random((1, 6, 8, 1)).astype(np.float32)
     inputs = np.repeat(pictures, 2, axis=-1)
     explorer = QueryPlayground(model, pictures, [Task(name="flow", kind="flow")], inputs=inputs, read=read)
-    seen = model.embed(jnp.asarray(inputs))
-    flow = np.asarray(model.decode(model.encode(seen[:, ::2]), inputs=seen))
+
+    @nnx.jit
+    def by_hand(model, x):
+        seen = model.embed(x)
+        return model.decode(model.encode(seen[:, ::2]), inputs=seen)
+
+    flow = np.asarray(by_hand(model, jnp.asarray(inputs)))
     [found] = explorer.answers.at(0, np.array([[3.0, 2.0]]))
     assert np.allclose(found["answers"][0]["vector"], flow[0, 3, 2], atol=2e-3)
-    whole = np.asarray(model(jnp.asarray(inputs)))
+    whole = np.asarray(run(model, jnp.asarray(inputs)))
     assert not np.allclose(flow, whole, atol=1e-3)
 
 
@@ -165,14 +178,17 @@ def test_frames_can_be_chosen(flow_playground, ask):
 
 
 def test_queries_of_one_kind_on_a_coarser_grid_than_the_picture():
-    rngs = nnx.Rngs(0)
-    queries = PositionQueries(FourierPositions((6, 6), num_bands=2))
-    decoder = Decoder(queries, 8, output_channels=4, rngs=rngs)
     config = PerceiverConfig(num_latents=4, latent_channels=8, num_self_attends_per_block=1, num_self_heads=1)
-    model = PerceiverIO(config, input_adapter=make_model().input_adapter, decoder=decoder, rngs=rngs)
+
+    def build():
+        rngs = nnx.Rngs(0)
+        decoder = Decoder(PositionQueries(FourierPositions((6, 6), num_bands=2)), 8, output_channels=4, rngs=rngs)
+        return PerceiverIO(config, input_adapter=make_model().input_adapter, decoder=decoder, rngs=rngs)
+
+    model = drawn(build)
     images, _ = scenes()
     explorer = QueryPlayground(model, images, [Task(name="kind", kind="classes", classes="abcd")])
-    rows = np.asarray(model(floats(images[:1])))[0]
+    rows = np.asarray(run(model, floats(images[:1])))[0]
     # The cell in the second row and third column covers pixels 2 and 3, 4 and 5.
     [found] = explorer.answers.at(0, np.array([[2.5, 4.5]]))
     chances = np.exp(rows[8]) / np.exp(rows[8]).sum()
@@ -257,12 +273,16 @@ def test_arguments_that_do_not_fit(unchecked, change, message):
 
 
 def test_queries_with_input_features_are_refused():
-    rngs = nnx.Rngs(0)
     adapter = make_model().input_adapter
     queries = PositionQueries(FourierPositions((SIDE, SIDE), num_bands=2), feature_channels=3)
     config = PerceiverConfig(num_latents=4, latent_channels=8, num_self_attends_per_block=1, num_self_heads=1)
-    decoder = Decoder(queries, 8, output_channels=3, rngs=rngs)
-    model = PerceiverIO(config, input_adapter=adapter, decoder=decoder, rngs=rngs)
+
+    def build():
+        rngs = nnx.Rngs(0)
+        decoder = Decoder(queries, 8, output_channels=3, rngs=rngs)
+        return PerceiverIO(config, input_adapter=adapter, decoder=decoder, rngs=rngs)
+
+    model = drawn(build)
     with pytest.raises(ValueError, match="contain input features"):
         QueryPlayground(model, scenes()[0], TASKS[1:2])
 
