@@ -19,7 +19,6 @@ from perceiver_lab.adapters import (
 from perceiver_lab.explorers import SenseMixer
 from perceiver_lab.layers import FourierPositions, LearnedPositions
 from perceiver_lab.models import Decoder, PerceiverConfig, PerceiverIO
-from tests.drawn import drawn
 
 VIDEO, SAMPLES, PATCH, CLASSES = (4, 8, 8, 1), 800, 80, 3
 STRETCHES = SAMPLES // PATCH
@@ -29,10 +28,6 @@ LABELS = (0, 1, 1, 2)
 @functools.cache
 def make_model(tokens=True):
     """Reads and answers all three; without tokens nothing can be missing."""
-    return drawn(lambda: _model(tokens))
-
-
-def _model(tokens):
     rngs, channels, rate = nnx.Rngs(0), 16, 0.0 if tokens else None
     declared = [
         Modality(
