@@ -1,4 +1,4 @@
-"""Models for tests whose weights NumPy draws: JAX would compile a program for every shape of a parameter."""
+"""Models and arrays for tests that NumPy draws: JAX would compile a program for every shape."""
 
 from unittest import mock
 
@@ -20,6 +20,11 @@ def drawn(build, seed=0):
     return nnx.merge(graphdef, params, jax.tree_util.tree_map_with_path(_start, statistics))
 
 
+def normal(*shape, seed=0):
+    """Standard normal numbers, float32."""
+    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape).astype(np.float32))
+
+
 def _draw(generator, path, leaf):
     name, values = jax.tree_util.keystr(path), generator.standard_normal(leaf.shape)
     if "kernel" in name:
@@ -28,7 +33,7 @@ def _draw(generator, path, leaf):
         values = 1 + 0.1 * values
     else:
         values *= 0.1 if "bias" in name else 0.5
-    return jnp.asarray(values, leaf.dtype)
+    return jnp.asarray(values.astype(leaf.dtype))
 
 
 def _start(path, leaf):

@@ -5,10 +5,9 @@ import pytest
 from flax import nnx
 
 from perceiver_lab.layers import ConvUpsample, TransposedConv
+from tests.drawn import drawn, normal
 
-
-def normal(*shape, seed=0):
-    return jax.random.normal(jax.random.key(seed), shape)
+run = nnx.jit(lambda layer, x: layer(x))
 
 
 def by_hand(x, kernel, bias, strides):
@@ -26,11 +25,10 @@ def by_hand(x, kernel, bias, strides):
 
 @pytest.mark.parametrize("strides", [(2, 2), (1, 2, 2), (2, 1, 1)], ids=str)
 def test_a_transposed_convolution_is_a_correlation_of_samples_with_zeros_between(strides):
-    conv = TransposedConv(3, 2, strides=strides, rngs=nnx.Rngs(0))
-    conv.bias[...] = normal(2, seed=1)
+    conv = drawn(lambda: TransposedConv(3, 2, strides=strides, rngs=nnx.Rngs(0)))
     x = normal(2, *[2, 3, 2][-len(strides) :], 3)
     expected = by_hand(np.asarray(x[1]), np.asarray(conv.kernel[...]), np.asarray(conv.bias[...]), strides)
-    np.testing.assert_allclose(conv(x)[1], expected, atol=1e-5)
+    np.testing.assert_allclose(run(conv, x)[1], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -43,23 +41,26 @@ def test_a_transposed_convolution_is_a_correlation_of_samples_with_zeros_between
     ],
 )
 def test_sides_double_and_channels_halve(options, shape, widths):
-    upsample = ConvUpsample(5, 3, rngs=nnx.Rngs(0), **options)
+    upsample = drawn(lambda: ConvUpsample(5, 3, rngs=nnx.Rngs(0), **options))
     x = normal(1, *(2, 2, 3)[4 - len(shape) :], 5)
-    assert upsample(x).shape == (1, *shape)
+    assert nnx.eval_shape(lambda upsample: upsample(x), upsample).shape == (1, *shape)
     assert [conv.kernel.shape[-2] for conv in upsample.convs] == widths
 
 
 def test_relu_between_the_layers_only():
-    upsample = ConvUpsample(2, 1, rngs=nnx.Rngs(0))
-    x = normal(1, 2, 2, 2)
-    first, second = upsample.convs
-    np.testing.assert_allclose(upsample(x), second(jax.nn.relu(first(x))), atol=1e-6)
-    assert float(upsample(x).min()) < 0
+    @nnx.jit
+    def both(upsample, x):
+        first, second = upsample.convs
+        return upsample(x), second(jax.nn.relu(first(x)))
+
+    found, expected = both(drawn(lambda: ConvUpsample(2, 1, rngs=nnx.Rngs(0))), normal(1, 2, 2, 2))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert np.asarray(found).min() < 0
 
 
 def test_videos_without_time_are_enlarged_frame_by_frame():
-    upsample, x = ConvUpsample(2, 1, rngs=nnx.Rngs(0)), normal(2, 3, 2, 2, 2)
-    np.testing.assert_allclose(upsample(x)[:, 1], upsample(x[:, 1]), atol=1e-6)
+    upsample, x = drawn(lambda: ConvUpsample(2, 1, rngs=nnx.Rngs(0))), normal(2, 3, 2, 2, 2)
+    np.testing.assert_allclose(run(upsample, x)[:, 1], run(upsample, x[:, 1]), atol=1e-6)
 
 
 def test_weights_start_as_in_the_release():
@@ -67,13 +68,20 @@ def test_weights_start_as_in_the_release():
     assert kernel.std() == pytest.approx(0.88 / 16, rel=0.03)  # 1 / sqrt(4 * 4 * 16), cut at two deviations
 
 
+def over_time():
+    return ConvUpsample(2, 1, time=1, rngs=nnx.Rngs(0))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: ConvUpsample(2, 1, space=0, rngs=nnx.Rngs(0)), "space=0 and time=0: give at least one doubling"),
         (lambda: ConvUpsample(2, 1, space=-1, time=1, rngs=nnx.Rngs(0)), "none below 0"),
-        (lambda: ConvUpsample(2, 1, time=1, rngs=nnx.Rngs(0))(normal(1, 2, 2, 2)), r"takes videos .*\(1, 2, 2, 2\)"),
-        (lambda: ConvUpsample(2, 1, rngs=nnx.Rngs(0))(jnp.zeros((1, 4, 2))), "takes images or videos"),
+        (
+            lambda: drawn(lambda: ConvUpsample(2, 1, time=1, rngs=nnx.Rngs(0)))(normal(1, 2, 2, 2)),
+            r"takes videos .*\(1, 2, 2, 2\)",
+        ),
+        (lambda: drawn(lambda: ConvUpsample(2, 1, rngs=nnx.Rngs(0)))(jnp.zeros((1, 4, 2))), "takes images or videos"),
     ],
 )
 def test_what_does_not_fit_is_named(call, message):

@@ -6,15 +6,12 @@ from flax import nnx
 
 from perceiver_lab.layers import Attention, CrossAttentionBlock, SelfAttentionStack, labelled, record_attention
 from perceiver_lab.layers.recording import recording
-
-
-def normal(*shape, seed=0):
-    return jax.random.normal(jax.random.key(seed), shape)
+from tests.drawn import drawn, normal
 
 
 @pytest.fixture
 def attention():
-    return Attention(4, 4, num_heads=2, rngs=nnx.Rngs(0))
+    return drawn(lambda: Attention(4, 4, num_heads=2, rngs=nnx.Rngs(0)))
 
 
 def test_weights_come_out_of_a_jitted_function(attention):
@@ -34,17 +31,22 @@ def test_weights_come_out_of_a_jitted_function(attention):
 
 
 def test_a_cross_attention_block_answers_the_same_while_recorded():
-    block = CrossAttentionBlock(4, 6, num_heads=2, rngs=nnx.Rngs(0))
-    queries, inputs, mask = normal(2, 3, 4), normal(2, 7, 6), jnp.ones((2, 3, 7), bool).at[:, :, 5:].set(False)
-    expected = block(queries, inputs, mask=mask)
-    with record_attention() as maps:
-        found = block(queries, inputs, mask=mask)
+    block = drawn(lambda: CrossAttentionBlock(4, 6, num_heads=2, rngs=nnx.Rngs(0)))
+    mask = jnp.asarray(np.broadcast_to(np.arange(7) < 5, (2, 3, 7)))
+
+    @nnx.jit
+    def look(block, queries, inputs):
+        with record_attention() as maps:
+            found = block(queries, inputs, mask=mask)
+        return found, maps[0].weights, block(queries, inputs, mask=mask)
+
+    found, weights, expected = look(block, normal(2, 3, 4), normal(2, 7, 6))
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    np.testing.assert_array_equal(maps[0].weights[..., 5:], 0.0)
+    np.testing.assert_array_equal(weights[..., 5:], 0.0)
 
 
 def test_labels_nest_and_end(attention):
-    x = normal(1, 3, 4)
+    x = normal(2, 3, 4)
     with record_attention() as maps:
         with labelled("block 0"):
             with labelled("layer 1"):
@@ -55,9 +57,14 @@ def test_labels_nest_and_end(attention):
 
 
 def test_a_scanned_stack_is_recorded_layer_by_layer():
-    stack = SelfAttentionStack(2, 4, num_heads=1, scan=True, rngs=nnx.Rngs(0))
-    with record_attention() as maps:
-        stack(normal(1, 3, 4))
+    stack, maps = drawn(lambda: SelfAttentionStack(2, 4, num_heads=1, scan=True, rngs=nnx.Rngs(0))), []
+
+    def look(stack):
+        with record_attention() as recorded:
+            stack(normal(2, 3, 4))
+        maps.extend(recorded)
+
+    nnx.eval_shape(look, stack)
     assert [entry.name for entry in maps] == ["layer 0", "layer 1"]
 
 
@@ -68,7 +75,7 @@ def test_an_empty_recorder_says_so():
 
 def test_a_function_compiled_before_records_nothing_and_the_recorder_says_so(attention):
     run = nnx.jit(lambda attention, x: attention(x, x))
-    x = normal(1, 3, 4)
+    x = normal(2, 3, 4)
     run(attention, x)
     with pytest.raises(RuntimeError, match="compiled before"), record_attention():
         run(attention, x)
@@ -78,7 +85,7 @@ def test_a_function_compiled_before_records_nothing_and_the_recorder_says_so(att
 def test_a_recorder_outside_of_what_is_traced_is_refused(attention, transform):
     run = transform(lambda attention, x: attention(x, x))
     with pytest.raises(RuntimeError, match="opened outside a function that JAX traces"), record_attention():
-        run(attention, normal(1, 3, 4))
+        run(attention, normal(2, 3, 4))
 
 
 def test_a_recorder_outside_of_a_scan_is_refused(attention):
@@ -88,7 +95,7 @@ def test_a_recorder_outside_of_a_scan_is_refused(attention):
         return nnx.merge(graphdef, state)(x, x), None
 
     with pytest.raises(RuntimeError, match="opened outside a function that JAX traces"), record_attention():
-        jax.lax.scan(step, normal(1, 3, 4), None, length=2)
+        jax.lax.scan(step, normal(2, 3, 4), None, length=2)
 
 
 def test_an_error_inside_is_not_hidden_and_ends_the_recording(attention):
@@ -109,7 +116,7 @@ def test_gradients_pass_through_a_recorded_attention(attention):
         assert len(maps) == 1
         return (out**2).sum()
 
-    x = normal(1, 3, 4)
+    x = normal(2, 3, 4)
     found, expected = (jax.jit(jax.grad(loss), static_argnums=2)(state, x, recorded) for recorded in (True, False))
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)

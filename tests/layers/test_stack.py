@@ -7,15 +7,17 @@ from flax import nnx
 from perceiver_lab.introspect import cost
 from perceiver_lab.layers import SelfAttentionStack
 from perceiver_lab.layers.stack import SCAN_FROM
+from tests.drawn import drawn, normal
 
 LAYERS, CHANNELS = 3, 8
 
 
-def normal(*shape, seed=0):
-    return jax.random.normal(jax.random.key(seed), shape)
-
-
 def stack(scan, **options):
+    return drawn(lambda: new(scan, **options))
+
+
+def new(scan, **options):
+    """As users get it."""
     return SelfAttentionStack(LAYERS, CHANNELS, num_heads=2, scan=scan, rngs=nnx.Rngs(0), **options)
 
 
@@ -23,7 +25,7 @@ def same_weights(scanned, looped):
     """Give the looped stack the scanned one's weights."""
     _, stacked = nnx.split(scanned.layers)
     for index, layer in enumerate(looped.layers):
-        nnx.update(layer, jax.tree.map(lambda leaf, index=index: leaf[index], stacked))
+        nnx.update(layer, jax.tree.map(lambda leaf, index=index: jnp.asarray(np.asarray(leaf)[index]), stacked))
 
 
 @nnx.jit
@@ -40,7 +42,7 @@ def test_a_scanned_stack_is_a_loop_over_its_layers():
     scanned, looped = stack(True), stack(False)
     same_weights(scanned, looped)
     x = normal(2, 5, CHANNELS)
-    mask = jnp.broadcast_to(jnp.arange(5)[None, None] < 3, (2, 5, 5))
+    mask = jnp.asarray(np.broadcast_to(np.arange(5) < 3, (2, 5, 5)))
     np.testing.assert_allclose(run(scanned, x), run(looped, x), atol=1e-5)
     np.testing.assert_allclose(run(scanned, x, mask), run(looped, x, mask), atol=1e-5)
     assert np.abs(run(scanned, x, mask) - run(scanned, x)).max() > 1e-3
@@ -61,7 +63,7 @@ def test_the_gradients_of_a_scanned_stack_are_those_of_the_loop():
 
 def test_depth_decides_about_scanning():
     def make(num_layers):
-        return nnx.eval_shape(lambda: SelfAttentionStack(num_layers, 4, num_heads=1, rngs=nnx.Rngs(0)))
+        return drawn(lambda: SelfAttentionStack(num_layers, 4, num_heads=1, rngs=nnx.Rngs(0)))
 
     assert not make(SCAN_FROM - 1).scanned
     deep = make(SCAN_FROM)
@@ -71,7 +73,7 @@ def test_depth_decides_about_scanning():
 
 @pytest.mark.parametrize("scan", [True, False])
 def test_every_layer_has_weights_of_its_own(scan):
-    one = stack(scan)
+    one = new(scan)
     kernels = [np.asarray(one.layer(index).mlp.expand.kernel[...]) for index in range(LAYERS)]
     assert all(kernel.shape == (CHANNELS, CHANNELS) for kernel in kernels)
     assert len({kernel.tobytes() for kernel in kernels}) == LAYERS
@@ -113,9 +115,12 @@ def test_a_scanned_stack_drops_other_elements_in_every_layer():
 
 @pytest.mark.parametrize("scan", [True, False])
 def test_dropout_without_rngs_is_refused(scan):
+    def train(stack):
+        return stack(normal(1, 5, CHANNELS), train=True)
+
     with pytest.raises(ValueError, match="rngs"):
-        stack(scan, dropout_rate=0.5)(normal(1, 5, CHANNELS), train=True)
-    assert stack(scan)(normal(1, 5, CHANNELS), train=True).shape == (1, 5, CHANNELS)
+        nnx.eval_shape(train, stack(scan, dropout_rate=0.5))
+    assert nnx.eval_shape(train, stack(scan)).shape == (1, 5, CHANNELS)
 
 
 def test_an_empty_stack_is_named():

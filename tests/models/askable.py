@@ -2,20 +2,14 @@
 
 import functools
 
-import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from perceiver_lab import adapters
 from perceiver_lab.layers import FourierPositions, LearnedPositions
 from perceiver_lab.models import Decoder, PerceiverConfig, PerceiverIO
-from tests.drawn import drawn
+from tests.drawn import drawn, normal
 
 CONFIG = PerceiverConfig(num_latents=5, latent_channels=8, num_self_attends_per_block=1, num_self_heads=2)
-
-
-def normal(*shape, seed=0):
-    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
 
 
 IMAGES, SOUND = normal(2, 4, 6, 3), normal(2, 12, 1, seed=1)

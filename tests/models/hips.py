@@ -39,7 +39,7 @@ FLAT = HiPConfig(
 
 def batch_of(shapes, batch=2, seed=0):
     generator = np.random.default_rng(seed)
-    return {name: jnp.asarray(generator.normal(size=(batch, *shapes[name])), jnp.float32) for name in shapes}
+    return {name: jnp.asarray(generator.normal(size=(batch, *shapes[name])).astype(np.float32)) for name in shapes}
 
 
 def make(config=CONFIG, shapes=SHAPES, **options):
@@ -85,3 +85,16 @@ def padding_of(model):
     """True where a row of a group is no element: (1, G, S)."""
     ones = {cut.name: jnp.ones((1, cut.size, 1)) for cut in model.grouping.cuts}
     return np.asarray(group(ones, model.grouping))[..., 0] == 0
+
+
+def masks(**hidden):
+    """Which elements of each modality are valid: all but the (row, column) of those that are named."""
+    valid = {name: np.ones((2, size), bool) for name, (size, _) in SHAPES.items()}
+    for name, places in hidden.items():
+        for place in places:
+            valid[name][place] = False
+    return {name: jnp.asarray(rows) for name, rows in valid.items()}
+
+
+def largest(one, other):
+    return np.abs(np.asarray(one) - np.asarray(other)).max()

@@ -12,7 +12,7 @@ from perceiver_lab import adapters
 from perceiver_lab.layers import FourierPositions
 from perceiver_lab.models import Decoder, PerceiverConfig, PerceiverIO
 from perceiver_lab.ops import grid_coordinates
-from tests.drawn import drawn
+from tests.drawn import drawn, normal
 from tests.models.askable import (
     BATCH,
     CONFIG,
@@ -20,7 +20,6 @@ from tests.models.askable import (
     bytes_in_and_out,
     flow,
     image_input,
-    normal,
     several,
     with_features,
     zooming,
@@ -135,7 +134,7 @@ def test_chunks_of_a_selection_of_positions_and_of_masked_queries():
     _, latents = begin(model, BATCH)
     asked = {
         "cells": {"audio": jnp.array([[5, 0, 2], [1, 1, 4]])},
-        "positions": {"image": jnp.asarray(generator.uniform(-1, 1, (2, 7, 2)), jnp.float32)},
+        "positions": {"image": jnp.asarray(generator.uniform(-1, 1, (2, 7, 2)).astype(np.float32))},
         "query_mask": jnp.asarray(generator.random((2, 3 + 1 + 7)) < 0.5),
     }
     whole, found = decode(model, latents, **asked), decode_in_chunks(model, latents, 3, **asked)

@@ -22,7 +22,7 @@ from tests.drawn import drawn
 
 
 def images(*shape, seed=0):
-    return jnp.asarray(np.random.default_rng(seed).uniform(-1, 1, shape), jnp.float32)
+    return jnp.asarray(np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32))
 
 
 @nnx.jit

@@ -13,7 +13,7 @@ from perceiver_lab.adapters import ByteInput, ByteOutput, FrameInput
 from perceiver_lab.models import Flamingo, GatedConfig, GatedLayers, Resampler, ResamplerConfig
 from perceiver_lab.models.baselines import BertConfig, CausalTransformer
 from perceiver_lab.ops.media import image_mask, images_so_far
-from tests.drawn import drawn
+from tests.drawn import drawn, normal
 
 IMAGE = 4
 RESAMPLER = ResamplerConfig(
@@ -103,7 +103,7 @@ def visible(attend):
 def test_the_last_image_only_in_one_layer():
     """The second image's tokens do not depend on the first one, but through what the text keeps."""
     model = make(gate=0.5)
-    layer, text = model.gated.layers[0], jnp.asarray(np.random.default_rng(1).normal(size=(2, 7, 12)), jnp.float32)
+    layer, text = model.gated.layers[0], normal(2, 7, 12, seed=1)
     media = see(model, frames())
     out = call(layer, text, media, mask=visible("last"))
     other = call(layer, text, media.at[:, 0].multiply(-1.0), mask=visible("last"))

@@ -11,7 +11,7 @@ from flax import nnx
 
 from perceiver_lab.layers import record_attention
 from perceiver_lab.models import GatedConfig, GatedCrossAttention, GatedLayers
-from tests.drawn import drawn
+from tests.drawn import drawn, normal
 
 SMALL = GatedConfig(channels=8, media_channels=6, num_heads=2, head_dim=5, widening_factor=2)
 IDEFICS = {"norm": "rms", "head_norm": True, "gated_mlp_channels": 12, "activation": "silu", "vector_gates": True,
@@ -36,10 +36,6 @@ def make(gate=0.5, **changes):
 @nnx.jit
 def run(layer, text, media, **options):
     return layer(text, media, **options)
-
-
-def normal(*shape, seed=0):
-    return jnp.asarray(np.random.default_rng(seed).normal(size=shape).astype(np.float32))
 
 
 TEXT, MEDIA = normal(2, 5, 8), normal(2, 3, 4, 6, seed=1)

@@ -22,8 +22,10 @@ from tests.models.hips import (
     decode,
     embed,
     encode,
+    largest,
     make,
     make_with_labels,
+    masks,
     padding_of,
     reconstruct,
     run,
@@ -45,10 +47,6 @@ def deep():
 @pytest.fixture(scope="module")
 def x():
     return batch_of(SHAPES)
-
-
-def largest(one, other):
-    return np.abs(np.asarray(one) - np.asarray(other)).max()
 
 
 def test_every_modality_comes_back(model, deep, x):
@@ -153,15 +151,6 @@ def test_another_order_is_another_model(model, x):
 # --- padding and masks ---------------------------------------------------------------------------------------------
 
 
-def masks(**hidden):
-    """Which elements of each modality are valid: all but the (row, column) of those that are named."""
-    valid = {name: np.ones((2, size), bool) for name, (size, _) in SHAPES.items()}
-    for name, places in hidden.items():
-        for place in places:
-            valid[name][place] = False
-    return {name: jnp.asarray(rows) for name, rows in valid.items()}
-
-
 def test_what_a_mask_hides_changes_no_output(model, x):
     mask = masks(image=[(0, slice(15, None)), (1, slice(7))])  # a whole group of example 1
     junk = {**x, "image": jnp.asarray(np.where(mask["image"][..., None], x["image"], np.float32(50)))}
@@ -174,7 +163,7 @@ def test_what_a_mask_hides_changes_no_output(model, x):
 def test_padding_is_read_as_in_the_release_unless_there_is_a_mask(model, x):
     inputs, padding = embed(model, x), padding_of(model)
     noise = np.random.default_rng(0).normal(size=inputs.shape)
-    junk = jnp.asarray(np.where(padding[..., None], noise, inputs), jnp.float32)
+    junk = jnp.asarray(np.where(padding[..., None], noise, inputs).astype(np.float32))
     assert largest(encode(model, inputs)[0], encode(model, junk)[0]) > 1e-3
     mask = jnp.asarray(np.broadcast_to(~padding, inputs.shape[:3]))
     for one, other in zip(encode(model, inputs, mask=mask), encode(model, junk, mask=mask), strict=True):

@@ -8,10 +8,10 @@ from flax import nnx
 from perceiver_lab.adapters import ImageInput, MultimodalInput, OneHotInput, OnlyQuery, PositionQueries
 from perceiver_lab.layers import FourierPositions, record_attention
 from perceiver_lab.models import Decoder, PerceiverConfig, PerceiverIO
-from tests.drawn import drawn
+from tests.drawn import drawn, normal
 
 CONFIG = PerceiverConfig(num_latents=5, latent_channels=8, num_self_attends_per_block=1, num_self_heads=2)
-IMAGES = jnp.asarray(np.random.default_rng(0).normal(size=(2, 4, 6, 3)), jnp.float32)
+IMAGES = normal(2, 4, 6, 3)
 
 
 def make(**options):
@@ -47,7 +47,7 @@ def decode(model, latents, **options):
     return model.decode(latents, **options)
 
 
-LATENTS = jnp.asarray(np.random.default_rng(1).normal(size=(2, 5, 8)), jnp.float32)
+LATENTS = normal(2, 5, 8, seed=1)
 
 
 def largest(one, other):

@@ -1,6 +1,5 @@
 """Relative positions: skewing is the plain formula; segments with a memory are one long pass, as far as they reach."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ from flax import nnx
 from perceiver_lab.adapters import TokenInput
 from perceiver_lab.models.baselines import RelativeConfig, RelativeTransformer
 from perceiver_lab.models.baselines.relative import MusicTransformerBlock, TransformerXLBlock, skew
+from tests.drawn import drawn, normal
 
 VOCABULARY, CHANNELS = 9, 8
 
@@ -26,10 +26,12 @@ def make(kind="transformer_xl", **sizes):
             **sizes,
         }
     )
-    rngs = nnx.Rngs(0)
-    model = RelativeTransformer(config, input_adapter=TokenInput(VOCABULARY, CHANNELS, rngs=rngs), rngs=rngs)
-    model.output.kernel[...] = jax.random.normal(jax.random.key(1), model.output.kernel.shape)
-    return model
+
+    def build():
+        rngs = nnx.Rngs(0)
+        return RelativeTransformer(config, input_adapter=TokenInput(VOCABULARY, CHANNELS, rngs=rngs), rngs=rngs)
+
+    return drawn(build)
 
 
 def tokens(seed=0, length=16):
@@ -53,14 +55,8 @@ def test_skewing_is_the_plain_formula(n, m):
 @pytest.mark.parametrize("kind", [MusicTransformerBlock, TransformerXLBlock])
 def test_a_block_is_the_plain_formula(kind):
     """With a memory of three elements, four queries, and biases that are not zero."""
-    block = kind(CHANNELS, num_heads=2, reach=16, rngs=nnx.Rngs(0))
-    if kind is TransformerXLBlock:
-        block.content_bias[...], block.distance_bias[...] = (
-            jax.random.normal(jax.random.key(seed), (CHANNELS,)) for seed in (1, 2)
-        )
-    else:
-        block.table[...] = jax.random.normal(jax.random.key(1), block.table.shape)
-    x, memory = (jax.random.normal(jax.random.key(seed), (1, count, CHANNELS)) for seed, count in ((3, 4), (4, 3)))
+    block = drawn(lambda: kind(CHANNELS, num_heads=2, reach=16, rngs=nnx.Rngs(0)))
+    x, memory = normal(1, 4, CHANNELS, seed=3), normal(1, 3, CHANNELS, seed=4)
     past = block.norm(jnp.concatenate([memory, x], axis=1))
     attention = block.attention
     q, k, v = (

@@ -11,7 +11,7 @@ from flax import nnx
 
 from perceiver_lab.layers import record_attention
 from perceiver_lab.models import Resampler, ResamplerConfig
-from tests.drawn import drawn
+from tests.drawn import drawn, normal
 
 SMALL = ResamplerConfig(
     latent_channels=8, num_latents=3, num_layers=2, num_heads=2, head_dim=5, widening_factor=2, max_frames=4
@@ -32,10 +32,6 @@ def run(model, clips, **options):
 def shape_of(model, *shape, **options):
     """Of what the model makes of clips of a shape."""
     return nnx.eval_shape(lambda model: model(jnp.zeros(shape), **options), model).shape
-
-
-def normal(*shape, seed=0):
-    return jnp.asarray(np.random.default_rng(seed).normal(size=shape).astype(np.float32))
 
 
 def norm64(layer, x):

@@ -7,13 +7,13 @@ import pytest
 from flax import nnx
 
 from perceiver_lab.models.baselines import UNet, UNetConfig
+from tests.drawn import drawn, normal
 
 
 @pytest.fixture(scope="module")
 def model():
-    model = UNet(UNetConfig(shape=(16, 24, 3), num_classes=2, widths=(4, 8), num_groups=4), rngs=nnx.Rngs(0))
-    model.head.kernel[...] = jax.random.normal(jax.random.key(1), model.head.kernel.shape)
-    return model
+    config = UNetConfig(shape=(16, 24, 3), num_classes=2, widths=(4, 8), num_groups=4)
+    return drawn(lambda: UNet(config, rngs=nnx.Rngs(0)))
 
 
 @nnx.jit
@@ -31,7 +31,7 @@ def by_hand(model, x, narrow):
 
 
 def test_every_pixel_is_answered_from_its_own_stage_and_the_deeper_one(model):
-    x = jax.random.normal(jax.random.key(0), (2, 16, 24, 3))
+    x = normal(2, 16, 24, 3)
     said = run(model, x)
     assert said.shape == (2, 16, 24, 2)
     np.testing.assert_allclose(said, by_hand(model, x, 1.0), atol=1e-4)
