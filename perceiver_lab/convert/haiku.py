@@ -51,7 +51,7 @@ def load_haiku(
     values = [_value(group, given) for group in groups.values()]
     for group, value in zip(groups.values(), values, strict=True):
         variable = group[0].variable
-        variable[...] = value.reshape(variable.shape).astype(variable.dtype)
+        variable[...] = jnp.array(value.reshape(variable.shape).astype(variable.dtype))
 
 
 def to_haiku(model: nnx.Module, *, name: str | None = None) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -97,10 +97,10 @@ def _check_fixed(entry: Entry, given: Mapping[str, Any]) -> None:
         )
 
 
-def _value(group: list[Entry], given: Mapping[str, Any]) -> Array:
-    arrays = [jnp.asarray(given[entry.name]) for entry in group]
+def _value(group: list[Entry], given: Mapping[str, Any]) -> np.ndarray:
+    arrays = [np.asarray(given[entry.name]) for entry in group]  # JAX would compile a program for every shape
     if group[0].layer is not None:
-        return jnp.stack(arrays)
+        return np.stack(arrays)
     if any((array != arrays[0]).any() for array in arrays[1:]):
         raise ValueError(f"{' and '.join(entry.name for entry in group)} must be equal; here one number serves both.")
     return arrays[0]

@@ -30,12 +30,12 @@ def load_resampler(module: nnx.Module, arrays: Mapping[str, Any], *, source: str
     found = entries(module, source)
     check_arrays({entry.name: entry.shape for entry in found}, arrays, type(module).__name__)
     for entry in found:
-        value, start = jnp.asarray(arrays[entry.name]), 0
+        value, start = np.asarray(arrays[entry.name]), 0  # JAX would compile a program for every shape
         for variable in entry.variables:
             rows = variable.shape[1] if entry.linear else value.shape[0]
             part, start = value[start : start + rows], start + rows
             part = part.T if entry.linear else part.reshape(variable.shape)
-            variable[...] = part.astype(variable.dtype)
+            variable[...] = jnp.array(part.astype(variable.dtype))
 
 
 def to_resampler(module: nnx.Module, *, source: str) -> dict[str, np.ndarray]:

@@ -196,11 +196,16 @@ def replay_release(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) 
 def _walk(name, chain, arrays):
     """The parameters after each of the file's gradients."""
     params = {key.removeprefix("param/"): jnp.asarray(v) for key, v in arrays.items() if key.startswith("param/")}
-    state, outputs = chain.init(params), {}
+    state, outputs = jax.jit(chain.init)(params), {}
+
+    @jax.jit
+    def step(grads, state, params):
+        updates, state = chain.update(grads, state, params)
+        return optax.apply_updates(params, updates), state
+
     for index in range(len({key.split("/")[1] for key in arrays if key.startswith("input/grad")})):
         grads = {key: jnp.asarray(arrays[f"input/grad{index}/{key}"]) for key in params}
-        updates, state = chain.update(grads, state, params)
-        params = optax.apply_updates(params, updates)
+        params, state = step(grads, state, params)
         outputs |= {f"output/{name}/after{index}/{key}": np.asarray(value) for key, value in params.items()}
     return outputs
 

@@ -1,5 +1,6 @@
 """Names and shapes of the Perceiver IO release, both ways."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -30,12 +31,17 @@ from perceiver_lab.adapters import (
 from perceiver_lab.convert import haiku_shapes, load_haiku, to_haiku
 from perceiver_lab.layers import MLP, FourierPositions, LearnedPositions, SelfAttentionStack
 from perceiver_lab.models import Decoder, Perceiver, PerceiverConfig, PerceiverIO
+from tests.drawn import drawn
 
 PUBLISHED = json.loads((Path(__file__).parent / "haiku_parameters.json").read_text())
 
 
-def perceiver(seed, *, features=None, layers=2, **sizes):
-    rngs = nnx.Rngs(seed)
+def perceiver(seed, **options):
+    return drawn(lambda: build(**options), seed)
+
+
+def build(features=None, layers=2, **sizes):
+    rngs = nnx.Rngs(0)
     config = PerceiverConfig(
         num_latents=3, latent_channels=8, num_self_attends_per_block=layers, num_self_heads=2, **sizes
     )
@@ -46,6 +52,20 @@ def perceiver(seed, *, features=None, layers=2, **sizes):
 def conv_features(rngs):
     features = Convolutions((8, 8, 2), channels=4, rngs=rngs)
     return GridInput(features, FourierPositions(features.grid, num_bands=2))
+
+
+def shapes_only(test):
+    """A test in which nothing is computed: names and shapes need no weights."""
+
+    @functools.wraps(test)
+    def run():
+        nnx.eval_shape(test)
+
+    return run
+
+
+def mlp(seed):
+    return drawn(lambda: MLP(4, rngs=nnx.Rngs(0)), seed)
 
 
 def leaves(model):
@@ -81,7 +101,7 @@ def test_round_trip(sizes):
 
 
 def test_layers_of_blocks_that_share_nothing_are_numbered_through():
-    names = haiku_shapes(perceiver(0, num_reads=2, num_blocks=2, share_weights=False))
+    names = haiku_shapes(nnx.eval_shape(lambda: build(num_reads=2, num_blocks=2, share_weights=False)))
     assert {name.split("/")[2] for name in names if "attention" in name.split("/")[2]} == {
         "cross_attention",
         "cross_attention_1",
@@ -93,15 +113,19 @@ def test_layers_of_blocks_that_share_nothing_are_numbered_through():
 
 
 def test_a_scanned_stack_gives_and_takes_what_a_loop_does():
-    loop = SelfAttentionStack(3, 8, num_heads=2, scan=False, rngs=nnx.Rngs(0))
-    scan = SelfAttentionStack(3, 8, num_heads=2, scan=True, rngs=nnx.Rngs(1))
+    loop, scan = (
+        drawn(lambda scan=scan: SelfAttentionStack(3, 8, num_heads=2, scan=scan, rngs=nnx.Rngs(0)), seed)
+        for seed, scan in enumerate((False, True))
+    )
     load_haiku(scan, to_haiku(loop)[0])
-    x = jax.random.normal(jax.random.key(0), (2, 4, 8))
-    np.testing.assert_allclose(scan(x), loop(x), atol=1e-5)
+    x = jnp.asarray(np.random.default_rng(0).standard_normal((2, 4, 8)), jnp.float32)
+    out = nnx.jit(lambda one, other: (one(x), other(x)))(scan, loop)
+    np.testing.assert_allclose(*out, atol=1e-5)
     for name, array in to_haiku(scan)[0].items():
         np.testing.assert_array_equal(array, to_haiku(loop)[0][name])
 
 
+@shapes_only
 def test_decoder_names_depend_on_what_is_asked_for():
     rngs = nnx.Rngs(0)
     decoder = Decoder(PositionQueries(LearnedPositions((1,), 6, rngs=rngs)), 8, output_channels=4, rngs=rngs)
@@ -114,6 +138,7 @@ def test_decoder_names_depend_on_what_is_asked_for():
     assert "other/output/w" in haiku_shapes(decoder, name="other")
 
 
+@shapes_only
 def test_modalities_of_one_kind_are_numbered():
     rngs = nnx.Rngs(0)
     adapter = MultimodalInput(
@@ -127,6 +152,7 @@ def test_modalities_of_one_kind_are_numbered():
     assert names["multimodal_preprocessor/left_mask_token/pos_embs"] == (1, adapter.num_channels)
 
 
+@shapes_only
 def test_decoders_are_named_by_what_they_decode():
     rngs = nnx.Rngs(0)
     config = PerceiverConfig(num_latents=3, latent_channels=8, num_self_attends_per_block=1)
@@ -146,6 +172,7 @@ def test_decoders_are_named_by_what_they_decode():
     assert haiku_shapes(upsampled)["image_postprocessor/~/conv3_d_upsample/conv3d_transpose_1/w"] == (4, 4, 4, 3, 6)
 
 
+@shapes_only
 def test_groups_of_queries_are_named_by_their_own_decoders():
     rngs = nnx.Rngs(0)
 
@@ -171,7 +198,7 @@ def test_what_the_release_does_not_have_is_refused():
 
 
 def test_nested_mappings_as_haiku_has_them():
-    source, target = MLP(4, rngs=nnx.Rngs(0)), MLP(4, rngs=nnx.Rngs(1))
+    source, target = mlp(0), mlp(1)
     nested = {}
     for name, array in to_haiku(source)[0].items():
         module, _, last = name.rpartition("/")
@@ -182,7 +209,7 @@ def test_nested_mappings_as_haiku_has_them():
 
 def test_without_state_the_running_averages_stay():
     source, target = perceiver(0, features=conv_features), perceiver(1, features=conv_features)
-    source(jnp.ones((2, 8, 8, 2)), train=True)
+    nnx.jit(lambda model: model(jnp.ones((2, 8, 8, 2)), train=True))(source)
     params, state = to_haiku(source)
     assert state["image_preprocessor/~/conv2_d_downsample/~/batchnorm/~/mean_ema/counter"] == 1
     load_haiku(target, params)
@@ -190,9 +217,9 @@ def test_without_state_the_running_averages_stay():
 
 
 def test_everything_that_is_wrong_is_listed_and_nothing_loaded():
-    model = MLP(4, rngs=nnx.Rngs(0))
+    model = mlp(0)
     before = np.asarray(model.expand.kernel[...])
-    params = to_haiku(MLP(4, rngs=nnx.Rngs(1)))[0]
+    params = to_haiku(mlp(1))[0]
     del params["mlp/linear_1/b"]
     params |= {"mlp/linear_2/w": np.zeros((4, 4)), "mlp/linear/w": np.zeros((4, 5), np.float32)}
     with pytest.raises(
@@ -215,9 +242,9 @@ def test_many_names_are_counted():
     ids=["text", "complex", "object", "list"],
 )
 def test_only_real_arrays_are_taken(value):
-    params = to_haiku(MLP(4, rngs=nnx.Rngs(1)))[0] | {"mlp/linear/b": value}
+    params = to_haiku(mlp(1))[0] | {"mlp/linear/b": value}
     with pytest.raises(ValueError, match="1 of another shape: mlp/linear/b"):
-        load_haiku(MLP(4, rngs=nnx.Rngs(0)), params)
+        load_haiku(mlp(0), params)
 
 
 def test_two_counters_must_agree():

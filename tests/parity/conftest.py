@@ -1,4 +1,13 @@
-"""At the end of the run: the largest difference of every file."""
+"""Which tests get the compiler's optimisations. At the end of the run: the largest difference of every file."""
+
+import jax
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _optimised(request):
+    """What is compared is compiled as users have it; that a wrong choice is noticed shows without, and sooner."""
+    jax.config.update("jax_disable_most_optimizations", request.path.name != "test_parity.py")
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -10,7 +10,8 @@ from perceiver_lab.models.hip_modalities import places
 from perceiver_lab.models.hip_parts import GroupedCrossAttention
 from perceiver_lab.ops.grouping import group, one_group, regroup
 from perceiver_lab.training.masking import masked_loss
-from tests.parity.vectors import Options, Unsupported, Vectors
+from tests.drawn import drawn
+from tests.parity.vectors import Options, Unsupported, Vectors, as_one_program
 
 RNGS = nnx.Rngs(0)  # the weights are all replaced
 
@@ -53,22 +54,25 @@ def _regroup(vectors, options):
 def _cross_attention(vectors, options):
     given, model = vectors.inputs, options.inside("model")
     skip = given.get("pre_attention_residual")
-    module = GroupedCrossAttention(
-        given["query_inputs"].shape[-1],
-        given["inputs_kv"].shape[-1],
-        num_heads=model.take("num_heads"),
-        widening_factor=model.take("widening_factor"),
-        use_query_residual=model.take("use_post_attention_residual"),
-        skip_channels=None if skip is None else skip.shape[-1],
-        rngs=RNGS,
-    )
+    sizes = {
+        "num_heads": model.take("num_heads"),
+        "widening_factor": model.take("widening_factor"),
+        "use_query_residual": model.take("use_post_attention_residual"),
+        "skip_channels": None if skip is None else skip.shape[-1],
+    }
+    widths = given["query_inputs"].shape[-1], given["inputs_kv"].shape[-1]
+    module = drawn(lambda: GroupedCrossAttention(*widths, **sizes, rngs=RNGS))
     model.done()
     load_haiku(module, vectors.params, name=next(iter(vectors.params)).partition("/")[0])
     arrays, mask = (given["query_inputs"], given["inputs_kv"]), given.get("attention_mask")
-    return {
-        "output/out": module(*arrays, skip=skip, mask=mask),
-        "output/out_no_mask": module(*arrays, skip=skip),
-    }
+
+    def outputs(module):
+        return {
+            "output/out": module(*arrays, skip=skip, mask=mask),
+            "output/out_no_mask": module(*arrays, skip=skip),
+        }
+
+    return as_one_program(outputs, module)
 
 
 def _model(vectors, options):
@@ -77,12 +81,16 @@ def _model(vectors, options):
     names = options.take("modality_order")
     given = {name: vectors.inputs[name] for name in names}
     shapes = {name: array.shape[1:] for name, array in given.items()}
-    model = _build(options, base, shapes)
+    model = drawn(lambda: _build(options, base, shapes))
     _check_groups(options, model)
     parameters = options.take("num_params", None)
     load_haiku(model, vectors.params)
     assert parameters in (None, sum(array.size for array in vectors.params.values())), f"{parameters} parameters"
-    computed = _Forward(model, base, vectors, train).run(given)
+    # One program: part after part, several hundred would be compiled.
+    computed, whole = as_one_program(
+        lambda model, given: _Forward(model, base, vectors, train).run(given), model, given
+    )
+    assert all(np.array_equal(whole[name], computed[f"output/reconstruction/{name}"]) for name in whole)
     return computed | _masked_errors(vectors, computed)
 
 
@@ -158,6 +166,7 @@ class _Forward:
             raise Unsupported(f"{vectors.name}: latents were drawn, but {drawn} is missing.")
 
     def run(self, given):
+        """What is found, and what the model answers when it is called."""
         model = self.model
         embedded = model.embed({name: given[name] for name in model.names})
         queries = model.queries()
@@ -174,12 +183,10 @@ class _Forward:
         second = self.base == "HiPClassBottleneck"  # there the first head is that of the labels
         self._keep_head("reconstruction_head_1" if second else "reconstruction_head", latents)
         self._keep_blocks(inputs, extra)
-        if not self.train:
-            whole = model(given)
-            assert all(np.array_equal(whole[name], answers[name]) for name in answers)
         self.found |= {f"output/reconstruction/{name}": value for name, value in answers.items()}
         trimmed = as_trimmed(latents, model.grouping)
-        return self.found | {f"output/latents/{name}": value for name, value in trimmed.items()}
+        self.found |= {f"output/latents/{name}": value for name, value in trimmed.items()}
+        return self.found, {} if self.train else model(given)
 
     def _keep(self, name, value):
         self.found[f"output/intermediate/{name}"] = value

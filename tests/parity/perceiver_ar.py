@@ -11,8 +11,9 @@ from perceiver_lab.layers import LearnedPositions, SinusoidalPositions
 from perceiver_lab.models import PerceiverAR, PerceiverARConfig
 from perceiver_lab.ops import inputs_and_targets
 from perceiver_lab.training import adamw, make_train_step, next_token_loss
+from tests.drawn import drawn
 from tests.parity import perceiver_ar_rollout, perceiver_ar_units
-from tests.parity.vectors import Options, Unsupported, Vectors
+from tests.parity.vectors import Options, Unsupported, Vectors, as_one_program
 
 RNGS = nnx.Rngs(0)  # the weights are all replaced
 
@@ -113,10 +114,15 @@ def build(options: Options) -> PerceiverAR:
         latent_dropout_rate=options.take("latent_dropout_prob"),
     )
     channels = options.take("input_embed_dim")
-    tables = _tables(options, channels, config.max_context, rotary)
-    adapter = TokenInput(options.take("num_classes"), channels, positions=tables, rngs=RNGS)
+
+    def model():
+        tables = _tables(options, channels, config.max_context, rotary)
+        adapter = TokenInput(options.take("num_classes"), channels, positions=tables, rngs=RNGS)
+        return PerceiverAR(config, input_adapter=adapter, rngs=RNGS)
+
+    made = drawn(model)
     options.done()
-    return PerceiverAR(config, input_adapter=adapter, rngs=RNGS)
+    return made
 
 
 def _tables(options, channels, max_context, rotary):
@@ -140,6 +146,12 @@ def _forward(vectors, options):
     load_haiku(model, vectors.params)
     tokens = vectors.inputs["inputs"]
     positions = vectors.inputs.get("input_idxs") if model.config.position_source == "data" else None
+    found = as_one_program(_parts, model, tokens, positions)
+    return {f"output/{name}": value for name, value in found.items()}
+
+
+def _parts(model, tokens, positions):
+    """What a model answers, and what is inside: one program, where part after part would be many."""
     placement = model.place(tokens, positions=positions)
     inputs = model.embed(tokens, placement.positions)
     turns = model.turns(placement.positions, placement.latent_index)
@@ -157,8 +169,7 @@ def _forward(vectors, options):
     for number in range(model.config.num_self_attends):
         latents = model.stack.layer(number)(latents, mask=placement.latent_mask, rotation=turns.latents)
         found[f"after_self_attention_{number}" if number else "after_self_attention"] = latents
-    found["final_layer_norm"] = model.norm(latents)
-    return {f"output/{name}": value for name, value in found.items()}
+    return found | {"final_layer_norm": model.norm(latents)}
 
 
 def _train_steps(vectors, options):
@@ -172,7 +183,7 @@ def _train_steps(vectors, options):
     batch = {"inputs": inputs, "targets": targets, "positions": inputs_and_targets(places, events)[0]}
     step = make_train_step(model, optimizer, loss_fn)
     params, state, opt_state = step.init()
-    gradients = jax.grad(lambda params: loss_fn(step.merge(params, state), batch, nnx.Rngs(0))[0])(params)
+    gradients = jax.jit(jax.grad(lambda params: loss_fn(step.merge(params, state), batch, nnx.Rngs(0))[0]))(params)
     named = _as_named(step.merge(gradients, state))
     reports = []
     for _ in range(len(vectors.expected["output/loss_per_step"])):

@@ -60,7 +60,7 @@ class Rollout:
             else:
                 logits, cache = self.extend(cache, events, index - 1, index)
             steps.append((logits, int(cache.num_latents[0]), reset))
-            events = events.at[:, index].set(logits.argmax(axis=-1))
+            events = _with_next(events, index, logits)
         return events, *(np.stack(column) for column in zip(*steps, strict=True)), cache
 
     def rolling(self, events, context):
@@ -77,6 +77,7 @@ class Rollout:
         batch, context = len(self.places), self.context if context is None else context
         return empty_cache(self.model, batch, max_context=context, num_latents=self.num_latents)
 
+    @functools.partial(jax.jit, static_argnums=(0, 3, 4))
     def in_time(self, keys, memory, num_heads, width):
         """Filled slots and keys of one layer as the reference has them: oldest first, aligned right, not yet turned."""
         order = jnp.argsort(jnp.where(keys == NOWHERE, -1, keys), axis=1, stable=True)
@@ -85,13 +86,20 @@ class Rollout:
         if fraction := self.model.config.rotary_fraction:
             wavelength = self.model.config.wavelength
             frequencies = rotary_frequencies(width // num_heads, fraction=fraction, max_wavelength=wavelength)
-            places = jnp.take_along_axis(self.places[..., 0], jnp.where(keys == NOWHERE, 0, keys), axis=1)
+            places = jnp.take_along_axis(jnp.asarray(self.places[..., 0]), jnp.where(keys == NOWHERE, 0, keys), axis=1)
             memory = rotate(memory, rotation(-places, frequencies))
         return (keys != NOWHERE).astype(jnp.float32), memory
 
 
 def _before(events, stop):
-    return jnp.where(jnp.arange(events.shape[1])[None] < stop, events, 0)
+    return np.where(np.arange(events.shape[1])[None] < stop, events, 0)
+
+
+def _with_next(events, index, logits):
+    """With the most probable event at this place."""
+    events = events.copy()
+    events[:, index] = logits.argmax(axis=-1)
+    return events
 
 
 def outputs(vectors: Vectors, options: Options, build) -> dict[str, np.ndarray]:
@@ -103,13 +111,14 @@ def outputs(vectors: Vectors, options: Options, build) -> dict[str, np.ndarray]:
     sizes = options.take("z_index_dim_memory"), options.take("max_context_length_memory")
     options.done()
     load_haiku(model, vectors.params)
-    rollout = Rollout(model, vectors.inputs["event_idxs"], start, *sizes)
-    prompt = vectors.inputs["prompt_events"]
+    # NumPy's, because JAX would compile a program for every slice.
+    places, prompt = (np.asarray(vectors.inputs[name]) for name in ("event_idxs", "prompt_events"))
+    rollout = Rollout(model, places, start, *sizes)
     events, logits, used, resets, cache = rollout.cached(prompt)
     indices = range(start, prompt.shape[1])
     greedy = prompt
     for index in indices:
-        greedy = greedy.at[:, index].set(rollout.uncached(greedy, index, sizes[0]).argmax(axis=-1))
+        greedy = _with_next(greedy, index, rollout.uncached(greedy, index, sizes[0]))
     config = model.config
     cross_mask, cross_keys = rollout.in_time(
         cache.input_key, cache.read.k, config.num_cross_heads, model.input_adapter.num_channels
@@ -121,11 +130,11 @@ def outputs(vectors: Vectors, options: Options, build) -> dict[str, np.ndarray]:
     full = [rollout.uncached(events, index, sizes[0]) for index in indices]
     found = {
         "events": events,
-        "logits_cached": jnp.moveaxis(logits, 0, 1),
+        "logits_cached": np.moveaxis(logits, 0, 1),
         "latents_used": used,
         "is_reset_step": resets,
-        "logits_uncached_same_latents": jnp.stack(same, axis=1),
-        "logits_uncached_full_window": jnp.stack(full, axis=1),
+        "logits_uncached_same_latents": np.stack(same, axis=1),
+        "logits_uncached_full_window": np.stack(full, axis=1),
         "events_uncached_greedy": greedy,
         "final_memory_cross_mask": cross_mask,
         "final_memory_self0_mask": self_mask,
@@ -134,5 +143,5 @@ def outputs(vectors: Vectors, options: Options, build) -> dict[str, np.ndarray]:
     }
     for key in vectors.expected:
         if match := re.fullmatch(r"output/(logits_rolling_cache_ctx(\d+))", key):
-            found[match[1]] = jnp.stack(rollout.rolling(events, int(match[2])), axis=1)
+            found[match[1]] = np.stack(rollout.rolling(events, int(match[2])), axis=1)
     return {f"output/{name}": value for name, value in found.items()}

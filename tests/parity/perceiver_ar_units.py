@@ -57,8 +57,10 @@ def _rope(vectors):
         frequencies = rotary_frequencies(x.shape[-1], fraction=fraction, max_wavelength=wavelength)
         # Every head is turned alike: the reference's option to leave some of them alone is not in our models.
         num_heads = int(options.take("fraction_heads_to_rotate") * x.shape[2])
-        turned = rotate(x[:, :, :num_heads], rotation(positions, frequencies))
-        found[f"y{number}"] = jnp.concatenate([turned, x[:, :, num_heads:]], axis=2)
+        x = np.asarray(x)
+        turn = jax.jit(lambda x, positions, frequencies=frequencies: rotate(x, rotation(positions, frequencies)))
+        turned = turn(x[:, :, :num_heads], positions)
+        found[f"y{number}"] = np.concatenate([turned, x[:, :, num_heads:]], axis=2)
         found[f"inv_freq{number}"] = frequencies
         options.done()
     return found
@@ -90,8 +92,11 @@ def _losses(vectors):
         def losses(logits, settings=settings):
             return token_losses(logits, given["targets"], weights=given["weights"], **settings)
 
-        found[f"loss{number}"], found[f"zloss{number}"] = losses(given["logits"])
-        found[f"grad_sum{number}"] = jax.grad(lambda logits, losses=losses: losses(logits)[0].sum())(given["logits"])
+        def gradient(logits, losses=losses):
+            return jax.grad(lambda logits: losses(logits)[0].sum())(logits)
+
+        found[f"loss{number}"], found[f"zloss{number}"] = jax.jit(losses)(given["logits"])
+        found[f"grad_sum{number}"] = jax.jit(gradient)(given["logits"])
     return found
 
 
@@ -106,7 +111,7 @@ def _schedules(vectors):
     found: dict[str, Callable] = {
         name: schedule(name, rate, warmup, total, **(drops if name == "steps" else {})) for name in names
     }
-    return {name: jax.vmap(one)(steps) for name, one in found.items()}
+    return {name: jax.jit(jax.vmap(one))(steps) for name, one in found.items()}
 
 
 def _sampling(vectors):

@@ -1,5 +1,7 @@
 """The files of the Perceiver IO release: module by module from their `config`."""
 
+import functools
+
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -7,10 +9,11 @@ from flax import nnx
 from perceiver_lab.convert import load_haiku, to_haiku
 from perceiver_lab.layers import MLP, Attention, CrossAttentionBlock, LearnedPositions, SelfAttentionBlock, layer_norm
 from perceiver_lab.training.optimizers import replay_release
+from tests.drawn import drawn
 from tests.parity import perceiver_io_models as models
 from tests.parity import perceiver_io_parts as parts
 from tests.parity import perceiver_io_positions as positions
-from tests.parity.vectors import Options, Unsupported, Vectors
+from tests.parity.vectors import Options, Unsupported, Vectors, as_one_program
 
 
 def outputs(vectors: Vectors) -> dict[str, np.ndarray]:
@@ -39,10 +42,11 @@ def tolerance(vectors: Vectors, key: str, expected: np.ndarray) -> float:
     return max(plain, positions.fourier_tolerance(vectors, key))
 
 
-def _run(vectors, module, call, *, name=None):
-    """Load the file's parameters and call the module; the only output is `out`."""
+def _run(vectors, build, call, *, name=None):
+    """Build the module, load the file's parameters and call it, as one program; the only output is `out`."""
+    module = drawn(build)
     load_haiku(module, vectors.params, name=name)
-    return {"output/out": call(module, vectors.inputs)}
+    return {"output/out": as_one_program(call, module, vectors.inputs)}
 
 
 def _mask(inputs, name):
@@ -50,49 +54,55 @@ def _mask(inputs, name):
 
 
 def _attention(vectors, options):
-    inputs = vectors.inputs
-    queries, keys = (inputs["x"], inputs["x"]) if "x" in inputs else (inputs["q"], inputs["kv"])
-    module = Attention(
-        queries.shape[-1],
-        keys.shape[-1],
+    queries, keys = ("x", "x") if "x" in vectors.inputs else ("q", "kv")
+    build = functools.partial(
+        Attention,
+        vectors.inputs[queries].shape[-1],
+        vectors.inputs[keys].shape[-1],
         num_heads=options.take("heads", 8),
         qk_channels=options.take("qk_channels", None),
         v_channels=options.take("v_channels", None),
         output_channels=options.take("output_channels", None),
         output_bias=options.take("output_bias", True),
-        rngs=nnx.Rngs(0),
+        rngs=parts.RNGS,
     )
-    return _run(vectors, module, lambda module, given: module(queries, keys, mask=_mask(given, "mask")))
+    return _run(vectors, build, lambda module, given: module(given[queries], given[keys], mask=_mask(given, "mask")))
 
 
 def _layer_norm(vectors, options):
     options.expect("eps", 1e-5)
-    module = layer_norm(vectors.inputs["x"].shape[-1], nnx.Rngs(0))
-    return _run(vectors, module, lambda module, given: module(given["x"]))
+    channels = vectors.inputs["x"].shape[-1]
+    return _run(vectors, lambda: layer_norm(channels, parts.RNGS), lambda module, given: module(given["x"]))
 
 
 def _mlp(vectors, options):
     options.expect("activation", "gelu_tanh")
     channels = vectors.inputs["x"].shape[-1]
-    module = MLP(channels, widening_factor=options.take("widening", 4), rngs=nnx.Rngs(0))
-    return _run(vectors, module, lambda module, given: module(given["x"]))
+    widening = options.take("widening", 4)
+    return _run(
+        vectors,
+        lambda: MLP(channels, widening_factor=widening, rngs=parts.RNGS),
+        lambda module, given: module(given["x"]),
+    )
 
 
 def _self_attention_block(vectors, options):
-    module = SelfAttentionBlock(
+    build = functools.partial(
+        SelfAttentionBlock,
         vectors.inputs["x"].shape[-1],
         num_heads=options.take("heads", 8),
         qk_channels=options.take("qk_channels", None),
         v_channels=options.take("v_channels", None),
         widening_factor=options.take("widening", 4),
-        rngs=nnx.Rngs(0),
+        rngs=parts.RNGS,
     )
-    return _run(vectors, module, lambda module, given: module(given["x"], mask=_mask(given, "mask")))
+    return _run(vectors, build, lambda module, given: module(given["x"], mask=_mask(given, "mask")))
 
 
 def _cross_attention_block(vectors, options):
     query_channels, kv_channels = vectors.inputs["q"].shape[-1], vectors.inputs["kv"].shape[-1]
-    module = CrossAttentionBlock(
+    build = functools.partial(
+        CrossAttentionBlock,
         query_channels,
         kv_channels,
         num_heads=options.take("heads", 8),
@@ -100,50 +110,69 @@ def _cross_attention_block(vectors, options):
         v_channels=options.take("v_channels", None),
         widening_factor=options.take("widening", 1),
         use_query_residual=options.take("query_residual", True),
-        rngs=nnx.Rngs(0),
+        rngs=parts.RNGS,
     )
-    return _run(vectors, module, lambda module, given: module(given["q"], given["kv"], mask=_mask(given, "mask")))
+    return _run(vectors, build, lambda module, given: module(given["q"], given["kv"], mask=_mask(given, "mask")))
 
 
 def _encoder(vectors, options):
-    module = parts.encoder(options, vectors.inputs["x"].shape[-1])
+    channels = vectors.inputs["x"].shape[-1]
     name = next(iter(vectors.params)).split("/")[0]  # the multimodal model calls its encoder otherwise
-    return _run(vectors, module, lambda module, given: module(given["x"], mask=_mask(given, "input_mask")), name=name)
+    return _run(
+        vectors,
+        lambda: parts.encoder(options, channels),
+        lambda module, given: module(given["x"], mask=_mask(given, "input_mask")),
+        name=name,
+    )
 
 
 def _trainable_position(vectors, options):
     grid, batch = parts.as_tuple(options.take("index_dim")), options.take("batch_size")
-    module = LearnedPositions(grid, options.take("channels", 128), rngs=nnx.Rngs(0))
-    return _run(vectors, module, lambda module, _: jnp.broadcast_to(module()[None], (batch, *module.table.shape)))
+    build = functools.partial(LearnedPositions, grid, options.take("channels", 128), rngs=parts.RNGS)
+    return _run(vectors, build, lambda module, _: jnp.broadcast_to(module()[None], (batch, *module.table.shape)))
 
 
 def _position(vectors, options):
-    module = positions.single_encoding(options)
     batch = options.take("batch_size")
-    name = "" if not isinstance(module, LearnedPositions) else None
-    return _run(
-        vectors, module, lambda module, _: jnp.broadcast_to(module()[None], (batch, *module().shape)), name=name
-    )
+    module = drawn(lambda: positions.single_encoding(options))
+    load_haiku(module, vectors.params, name="" if not isinstance(module, LearnedPositions) else None)
+    rows = as_one_program(lambda module: module(), module)
+    return {"output/out": np.broadcast_to(rows[None], (batch, *rows.shape))}
 
 
 def _preprocessor(build):
     def run(vectors, options):
-        x = vectors.inputs["x"]
-        adapter, given = build(options, x.shape[1:], vectors.inputs)
-        computed = {}
+        inputs, extra, computed = vectors.inputs, {}, {}
+        x = inputs["x"]
+
+        def alone():
+            adapter, given = build(options, x.shape[1:], inputs)
+            extra.update(given)
+            return adapter
+
+        adapter = drawn(alone)
         for call in vectors.calls:
             prefix = f"output/{call}/" if call else "output/"
             load_haiku(adapter, vectors.params, vectors.state)
-            rows = adapter(x, train=call == "train", **given)
+            train = call == "train"
+            rows = as_one_program(functools.partial(_rows, train=train), adapter, x, extra)
             after = to_haiku(adapter)[1]
             load_haiku(adapter, vectors.params, vectors.state)
-            features = adapter.features(x, train=call == "train")
+            features = as_one_program(functools.partial(_features, train=train), adapter, x)
             for number, array in (("0", rows), ("2", features)):
                 computed[prefix + number] = _as_grid(array, adapter, vectors.expected.get(prefix + number))
             computed |= {f"state_after/{call}/{key}": value for key, value in after.items()}
         return computed
 
     return run
+
+
+def _rows(model, x, extra, *, train):
+    return model(x, train=train, **extra)
+
+
+def _features(adapter, x, *, train):
+    return adapter.features(x, train=train)
 
 
 def _as_grid(rows, adapter, expected):
@@ -154,57 +183,67 @@ def _as_grid(rows, adapter, expected):
 
 
 def _multimodal_preprocessor(vectors, options):
-    module = parts.multimodal_input(options, {name: array.shape[1:] for name, array in vectors.inputs.items()})
-    return _run(vectors, module, lambda module, given: module(given, rngs=nnx.Rngs(0)))
+    shapes = {name: array.shape[1:] for name, array in vectors.inputs.items()}
+    return _run(
+        vectors, lambda: parts.multimodal_input(options, shapes), lambda module, given: module(given, rngs=nnx.Rngs(0))
+    )
 
 
 def _decoder(name):
     def run(vectors, options):
-        latents = vectors.inputs["z"]
-        features = vectors.inputs.get("without_pos", vectors.inputs["x"])
+        width = vectors.inputs["z"].shape[-1]
+        features = "without_pos" if "without_pos" in vectors.inputs else "x"
         classifies = name == "classification_decoder"
-        if classifies:
-            decoder = parts.class_decoder(options, latents.shape[-1])
-        else:
-            queries = parts.position_queries(options, parts.as_tuple(options.take("query_grid")), features.shape[-1])
-            decoder = parts.decoder(options, latents.shape[-1], queries)
+
+        def build():
+            if classifies:
+                return parts.class_decoder(options, width)
+            grid = parts.as_tuple(options.take("query_grid"))
+            queries = parts.position_queries(options, grid, vectors.inputs[features].shape[-1])
+            return parts.decoder(options, width, queries)
+
         path = "classification_decoder/~/basic_decoder" if classifies else None
 
         def call(decoder, given):
             queries = decoder.queries(
-                latents,
-                features=features if decoder.queries.feature_channels else None,
+                given["z"],
+                features=given[features] if decoder.queries.feature_channels else None,
                 cells=given.get("points"),
             )
             # The release's classification decoder does not hand the query mask on.
-            decoded = decoder(latents, queries, query_mask=None if classifies else _mask(given, "query_mask"))
+            decoded = decoder(given["z"], queries, query_mask=None if classifies else _mask(given, "query_mask"))
             return decoded[:, 0] if classifies else decoded
 
-        return _run(vectors, decoder, call, name=path)
+        return _run(vectors, build, call, name=path)
 
     return run
 
 
 def _projection_decoder(vectors, options):
-    module = parts.projection(options, vectors.inputs["z"].shape[-1])
-    return _run(vectors, module, lambda module, given: module(given["z"]))
+    channels = vectors.inputs["z"].shape[-1]
+    return _run(vectors, lambda: parts.projection(options, channels), lambda module, given: module(given["z"]))
 
 
 def _postprocessor(option, only_query):
     def run(vectors, options):
-        module = parts.linear_output(vectors.inputs["x"].shape[-1], options.take(option), only_query)
-        return _run(vectors, module, lambda module, given: module(given["x"]))
+        channels, outputs = vectors.inputs["x"].shape[-1], options.take(option)
+        return _run(
+            vectors,
+            lambda: parts.linear_output(channels, outputs, only_query),
+            lambda module, given: module(given["x"]),
+        )
 
     return run
 
 
 def _classifier(vectors, options):
     images = vectors.inputs["images"]
-    model = parts.classifier(options, images.shape[1:])
+    model = drawn(lambda: parts.classifier(options, images.shape[1:]))
     computed = {}
     for call in vectors.calls:
         load_haiku(model, vectors.params, vectors.state)
-        computed[f"output/{call or 'out'}"] = model(images, train=call == "train")
+        answer = functools.partial(_rows, extra={}, train=call == "train")
+        computed[f"output/{call or 'out'}"] = as_one_program(answer, model, images)
         computed |= {f"state_after/{call}/{key}": value for key, value in to_haiku(model)[1].items()}
     return computed
 

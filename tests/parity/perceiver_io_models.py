@@ -11,8 +11,9 @@ from perceiver_lab import adapters
 from perceiver_lab.convert import load_haiku
 from perceiver_lab.layers import FourierPositions, LearnedPositions
 from perceiver_lab.models import Decoder, PerceiverIO
+from tests.drawn import drawn
 from tests.parity import perceiver_io_parts as parts
-from tests.parity.vectors import Options, Unsupported, Vectors
+from tests.parity.vectors import Options, Unsupported, Vectors, as_one_program
 
 
 def flow_decoder(vectors: Vectors, options: Options) -> dict[str, np.ndarray]:
@@ -20,30 +21,41 @@ def flow_decoder(vectors: Vectors, options: Options) -> dict[str, np.ndarray]:
     inputs, latents = vectors.inputs["x"], vectors.inputs["z"]
     for name in ("position", "fourier", "trainable", "position_projection"):
         options.take(name, None)
-    decoder = parts.decoder(options, latents.shape[-1], adapters.InputQueries(inputs.shape[-1]))
+    decoder = drawn(lambda: parts.decoder(options, latents.shape[-1], adapters.InputQueries(inputs.shape[-1])))
     output = adapters.FlowOutput(
         parts.as_tuple(options.take("image_shape")), divide_by=float(options.take("divide_by", 100.0)), multiply_by=1.0
     )
     load_haiku(decoder, vectors.params, name="flow_decoder/~/basic_decoder")
-    return {"output/out": output(decoder(latents, decoder.queries(inputs)))}
+
+    def call(decoder, latents, inputs):
+        return output(decoder(latents, decoder.queries(inputs)))
+
+    return {"output/out": as_one_program(call, decoder, latents, inputs)}
 
 
 def video_decoder(vectors: Vectors, options: Options) -> dict[str, np.ndarray]:
     """A query per pixel of `output_shape` (B, T, H, W)."""
     inputs, latents = vectors.inputs["x"], vectors.inputs["z"]
     grid = parts.as_tuple(options.take("output_shape"))[1:]
-    queries = parts.position_queries(options, grid, inputs.shape[-1])
-    decoder = parts.decoder(options, latents.shape[-1], queries)
+
+    def build():
+        queries = parts.position_queries(options, grid, inputs.shape[-1])
+        return parts.decoder(options, latents.shape[-1], queries)
+
+    def call(decoder, latents, inputs):
+        features = inputs if decoder.queries.feature_channels else None
+        return adapters.GridOutput(grid)(decoder(latents, decoder.queries(inputs, features=features)))
+
+    decoder = drawn(build)
     load_haiku(decoder, vectors.params, name="basic_video_autoencoding_decoder/~/basic_decoder")
-    features = inputs if queries.feature_channels else None
-    return {"output/out": adapters.GridOutput(grid)(decoder(latents, queries(inputs, features=features)))}
+    return {"output/out": as_one_program(call, decoder, latents, inputs)}
 
 
 def audio_postprocessor(vectors: Vectors, options: Options) -> dict[str, np.ndarray]:
     x = vectors.inputs["x"]
-    module = adapters.AudioOutput(x.shape[-1], options.take("samples_per_patch", 96), rngs=parts.RNGS)
+    module = drawn(lambda: adapters.AudioOutput(x.shape[-1], options.take("samples_per_patch", 96), rngs=parts.RNGS))
     load_haiku(module, vectors.params)
-    return {"output/out": module(x)}
+    return {"output/out": as_one_program(lambda module, x: module(x), module, x)}
 
 
 def identity_postprocessor(vectors: Vectors, options: Options) -> dict[str, np.ndarray]:
@@ -65,9 +77,9 @@ def image_postprocessor(vectors: Vectors, options: Options) -> dict[str, np.ndar
     x = vectors.inputs["x"]
     reshaped = options.take("reshape_to", None)
     grid = x.shape[1:-1] if reshaped is None else parts.as_tuple(reshaped)
-    module = _image_output(options, x.shape[-1], grid)
+    module = drawn(lambda: _image_output(options, x.shape[-1], grid))
     load_haiku(module, vectors.params)
-    return {"output/out": module(x.reshape(x.shape[0], -1, x.shape[-1]))}
+    return {"output/out": as_one_program(lambda module, x: module(x), module, x.reshape(x.shape[0], -1, x.shape[-1]))}
 
 
 def _image_output(options: Options, channels: int, grid: tuple[int, ...]) -> nnx.Module:
@@ -93,26 +105,40 @@ def mlm(vectors: Vectors, options: Options) -> dict[str, np.ndarray]:
     body, head = options.inside("encoder"), options.inside("decoder")
     config = parts.encoder_config(body)
     width, length, vocabulary = (options.take(name) for name in ("embed_dim", "length", "vocab_size"))
-    queries = parts.position_queries(head, parts.as_tuple(head.take("query_grid")), width)
-    model = PerceiverIO(
-        config,
-        input_adapter=adapters.ByteInput(width, length, vocabulary=vocabulary, rngs=parts.RNGS),
-        decoder=parts.decoder(head, config.latent_channels, queries),
-        output_adapter=adapters.ByteOutput(vocabulary),
-        rngs=parts.RNGS,
-    )
+
+    def build():
+        queries = parts.position_queries(head, parts.as_tuple(head.take("query_grid")), width)
+        return PerceiverIO(
+            config,
+            input_adapter=adapters.ByteInput(width, length, vocabulary=vocabulary, rngs=parts.RNGS),
+            decoder=parts.decoder(head, config.latent_channels, queries),
+            output_adapter=adapters.ByteOutput(vocabulary),
+            rngs=parts.RNGS,
+        )
+
+    model = drawn(build)
     for part in (body, head):
         part.done()
     load_haiku(model, vectors.params)
     mask = given["input_mask"] != 0 if "input_mask" in given else None
     query_mask = given["query_mask"] != 0 if "query_mask" in given else mask
-    return {"output/out": model(given["inputs"], mask=mask, query_mask=query_mask)}
+
+    def call(model, inputs, mask, query_mask):
+        return model(inputs, mask=mask, query_mask=query_mask)
+
+    return {"output/out": as_one_program(call, model, given["inputs"], mask, query_mask)}
 
 
 def optical_flow(vectors: Vectors, options: Options) -> dict[str, np.ndarray]:
     frames = vectors.inputs["images"]
+    model = drawn(lambda: _flow_model(options, frames.shape[1:]))
+    load_haiku(model, vectors.params)
+    return {"output/out": as_one_program(lambda model, x: model(x), model, frames)}
+
+
+def _flow_model(options, shape):
     features = adapters.FlowPatches(
-        frames.shape[1:], size=options.take("patch", 3), channels=options.take("channels", 64), rngs=parts.RNGS
+        shape, size=options.take("patch", 3), channels=options.take("channels", 64), rngs=parts.RNGS
     )
     resolution = parts.as_tuple(options.take("train_size"))
     positions = FourierPositions(features.grid, num_bands=options.take("bands", 64), max_resolution=resolution)
@@ -134,24 +160,24 @@ def optical_flow(vectors: Vectors, options: Options) -> dict[str, np.ndarray]:
     )
     for part in (body, head):
         part.done()
-    load_haiku(model, vectors.params)
-    return {"output/out": model(frames)}
+    return model
 
 
 def multimodal_autoencoder(vectors: Vectors, options: Options) -> dict[str, np.ndarray]:
     """Every call that the file has an output of: "full", "all_points_subsampled", "chunk<i>of<n>"."""
     given = vectors.inputs
     num_classes = options.take("num_classes")
-    model = _multimodal_model(options, given["image"].shape[1:], given["audio"].shape[1], num_classes)
+    sizes = given["image"].shape[1:], given["audio"].shape[1], num_classes
+    model = drawn(lambda: _multimodal_model(options, *sizes))
     load_haiku(model, vectors.params)
-    given = {"label": jnp.zeros((len(given["image"]), num_classes)), **given}
-    inputs = model.embed(given, rngs=nnx.Rngs(0))
-    latents = model.encode(inputs)
-    computed = {}
-    for call in {key.split("/")[1] for key in vectors.expected}:
-        for name, array in _decoded(model, latents, call).items():
-            computed[f"output/{call}/{name}"] = array
-    return computed
+    given = {"label": np.zeros((len(given["image"]), num_classes), np.float32), **given}
+
+    def outputs(model, given):
+        latents = model.encode(model.embed(given, rngs=nnx.Rngs(0)))
+        decoded = {call: _decoded(model, latents, call) for call in {key.split("/")[1] for key in vectors.expected}}
+        return {f"output/{call}/{name}": array for call, found in decoded.items() for name, array in found.items()}
+
+    return as_one_program(outputs, model, given)
 
 
 def _decoded(model, latents, call):

@@ -2,6 +2,7 @@
 
 import re
 
+import jax
 import numpy as np
 from flax import nnx
 
@@ -35,14 +36,14 @@ def fourier(vectors: Vectors, options: Options) -> dict[str, np.ndarray]:
     computed = {}
     for case in options.take("cases", []):
         key, encoding, coordinates = _case(vectors, dict(case))
-        features = encoding(coordinates)
+        features = jax.jit(encoding.__call__)(coordinates)
         expected = vectors.expected.get(key)
         batched = features if features.ndim == 3 else features[None]
         computed[key] = batched[0] if expected is not None and expected.ndim == 2 else batched
     if options.take("explicit", None) is not None:
         given = options.inside("explicit")
         encoding = parts.fourier_encoding(given, parts.as_tuple(given.take("grid")))
-        features = encoding(vectors.inputs["explicit_pos"])
+        features = jax.jit(encoding.__call__)(vectors.inputs["explicit_pos"])
         computed |= {key: features for key in vectors.expected if key.startswith("output/explicit_pos")}
     for key in vectors.expected:
         if match := re.fullmatch(r"output/linear_positions_([\dx]+)", key):

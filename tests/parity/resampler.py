@@ -13,7 +13,8 @@ from perceiver_lab.models.gated import GatedCrossAttention
 from perceiver_lab.models.resampler import Resampler, ResamplerLayer
 from perceiver_lab.ops.media import image_mask, images_so_far
 from perceiver_lab.presets import resampler as presets
-from tests.parity.vectors import Options, Unsupported, Vectors
+from tests.drawn import drawn
+from tests.parity.vectors import Options, Unsupported, Vectors, as_one_program
 
 ACTIVATIONS = {
     "gelu": "gelu_exact",
@@ -93,17 +94,28 @@ def _activation(options, name, default):
 
 
 def _resample(vectors, config, source, media):
-    module = Resampler(config, rngs=nnx.Rngs(0))
+    module = drawn(lambda: Resampler(config, rngs=nnx.Rngs(0)))
     load_resampler(module, vectors.params, source=source)
     names = ("blocks.{}.0", "blocks.{}.1") if source == "idefics" else ("layers.{}.0", "layers.{}.1")
-    with _listening() as parts:
-        out = module(media)
+    out, parts = _heard(module, media)
     computed = {"output/out": out}
     for number, part in enumerate(parts):
         computed[f"output/intermediate/{names[number % 2].format(number // 2)}"] = part.reshape(out.shape)
     if "output/out_rank3_first_media" in vectors.expected:
-        computed["output/out_rank3_first_media"] = module(media[:, 0])
+        computed["output/out_rank3_first_media"] = as_one_program(
+            lambda module, media: module(media), module, media[:, 0]
+        )
     return computed, module
+
+
+def _heard(module, media):
+    """What comes out, and what each layer adds, from one program."""
+
+    def call(module, media):
+        with _listening() as parts:
+            return module(media), parts
+
+    return as_one_program(call, module, media)
 
 
 @contextlib.contextmanager
@@ -129,43 +141,44 @@ def _gated_flamingo(preset, source):
     def run(vectors, options):
         text, media = vectors.inputs["text"], vectors.inputs["media"]
         width = options.take("dim")
-        module = GatedCrossAttention(
-            dataclasses.replace(
-                preset,
-                channels=width,
-                media_channels=options.take("dim_visual", width),
-                num_heads=options.take("heads"),
-                head_dim=options.take("dim_head"),
-                widening_factor=options.take("ff_mult", 4),
-                activation=_activation(options, "activation", "gelu_erf"),
-            ),
-            rngs=nnx.Rngs(0),
+        config = dataclasses.replace(
+            preset,
+            channels=width,
+            media_channels=options.take("dim_visual", width),
+            num_heads=options.take("heads"),
+            head_dim=options.take("dim_head"),
+            widening_factor=options.take("ff_mult", 4),
+            activation=_activation(options, "activation", "gelu_erf"),
         )
+        module = drawn(lambda: GatedCrossAttention(config, rngs=nnx.Rngs(0)))
         load_resampler(module, vectors.params, source=source)
         markers = vectors.inputs["media_locations"] != 0
-        phi, images = images_so_far(markers), media.shape[1]
-        total = markers.sum(axis=1, keepdims=True)
-
-        def masked(phi, attend):
-            # There, text that announces more images than there are sees what one before all images sees.
-            return jnp.where((phi <= images)[..., None], image_mask(jnp.minimum(phi, images), images, attend=attend), 0)
-
-        def immediate(text, phi):
-            mask = masked(phi, "last") != 0
-            return module(text, media, mask=mask, reads=phi > 0)
-
-        first = immediate(text, phi)
-        return {
-            "output/out": first,
-            "output/out_immediate": first,
-            "output/out_no_locations": module(text, media),
-            "output/out_all_previous": module(
-                text, media, mask=image_mask(jnp.minimum(phi, images), images, attend="previous")
-            ),
-            "output/out_cached_last_token": immediate(text[:, -1:], total),
-        }, module
+        return as_one_program(_flamingo_calls, module, text, media, markers), module
 
     return run
+
+
+def _flamingo_calls(module, text, media, markers):
+    """Each way in which the layer may read images, in one program."""
+    phi, images = images_so_far(markers), media.shape[1]
+    total = markers.sum(axis=1, keepdims=True)
+
+    def masked(phi, attend):
+        # There, text that announces more images than there are sees what one before all images sees.
+        return jnp.where((phi <= images)[..., None], image_mask(jnp.minimum(phi, images), images, attend=attend), 0)
+
+    def immediate(text, phi):
+        return module(text, media, mask=masked(phi, "last") != 0, reads=phi > 0)
+
+    first = immediate(text, phi)
+    every = image_mask(jnp.minimum(phi, images), images, attend="previous")
+    return {
+        "output/out": first,
+        "output/out_immediate": first,
+        "output/out_no_locations": module(text, media),
+        "output/out_all_previous": module(text, media, mask=every),
+        "output/out_cached_last_token": immediate(text[:, -1:], total),
+    }
 
 
 def _gated_idefics(vectors, options):
@@ -189,12 +202,16 @@ def _gated_idefics(vectors, options):
         gated_mlp_channels=options.take("intermediate"),
         vector_gates=alpha == "vector",
     )
-    module = GatedCrossAttention(config, rngs=nnx.Rngs(0))
+    module = drawn(lambda: GatedCrossAttention(config, rngs=nnx.Rngs(0)))
     load_resampler(module, vectors.params, source="idefics")
     mask = allow[:, 0] if allow.ndim == 4 else allow
-    mask = jnp.repeat(mask != 0, media.shape[1] // mask.shape[-1], axis=-1)
+    mask = np.repeat(np.asarray(mask) != 0, media.shape[1] // mask.shape[-1], axis=-1)
     # Each row of media is masked on its own: as many images of one token.
-    return {"output/out": module(text, media[:, :, None], mask=mask, reads=reads)}, module
+
+    def call(module, text, media, mask, reads):
+        return module(text, media, mask=mask, reads=reads)
+
+    return {"output/out": as_one_program(call, module, text, media[:, :, None], mask, reads)}, module
 
 
 def _text_and_media(inputs, widths, length, name):

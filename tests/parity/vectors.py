@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 OWN = Path(__file__).parent / "vectors"
 FOLDER_VARIABLE = "PERCEIVER_LAB_VECTORS"
@@ -86,6 +87,14 @@ class Vectors:
         """The ways in which a model with batch norm is called; "" if there is only one."""
         modes = [mode for mode in ("eval", "train") if any(f"output/{mode}" in key for key in self.expected)]
         return modes or [""]
+
+
+def as_one_program(function: Callable, *arguments: Any) -> Any:
+    """What the function gives for modules and arrays, compiled as one program instead of many small ones.
+
+    It is traced anew each time: what was compiled before a test replaced a part of the library must not be used after.
+    """
+    return nnx.jit(lambda *arguments: function(*arguments))(*arguments)
 
 
 class Comparison(NamedTuple):
