@@ -46,6 +46,17 @@ class Rollout:
         context = self.model.config.max_context
         return self._whole(self.state, (_before(events, stop)[:, :context], self.places[:, :context]), num_latents)
 
+    def each(self, events, indices, counts):
+        """What follows at these places, with so many latents each."""
+        pairs = zip(indices, counts, strict=True)
+        return np.stack([self.uncached(events, index, count) for index, count in pairs], axis=1)
+
+    def greedy(self, prompt, indices, num_latents):
+        """Events without a cache."""
+        for index in indices:
+            prompt = _with_next(prompt, index, self.uncached(prompt, index, num_latents))
+        return prompt
+
     def cached(self, prompt):
         """The published sampler at temperature 0: (events, logits, latents in use, whether reset, final cache)."""
         events, steps = prompt, []
@@ -116,9 +127,6 @@ def outputs(vectors: Vectors, options: Options, build) -> dict[str, np.ndarray]:
     rollout = Rollout(model, places, start, *sizes)
     events, logits, used, resets, cache = rollout.cached(prompt)
     indices = range(start, prompt.shape[1])
-    greedy = prompt
-    for index in indices:
-        greedy = _with_next(greedy, index, rollout.uncached(greedy, index, sizes[0]))
     config = model.config
     cross_mask, cross_keys = rollout.in_time(
         cache.input_key, cache.read.k, config.num_cross_heads, model.input_adapter.num_channels
@@ -126,22 +134,21 @@ def outputs(vectors: Vectors, options: Options, build) -> dict[str, np.ndarray]:
     self_mask, self_keys = rollout.in_time(
         cache.latent_key, cache.layers.k[0], config.num_self_heads, config.latent_channels
     )
-    same = [rollout.uncached(events, index, n) for index, n in zip(indices, used.tolist(), strict=True)]
-    full = [rollout.uncached(events, index, sizes[0]) for index in indices]
     found = {
-        "events": events,
-        "logits_cached": np.moveaxis(logits, 0, 1),
-        "latents_used": used,
-        "is_reset_step": resets,
-        "logits_uncached_same_latents": np.stack(same, axis=1),
-        "logits_uncached_full_window": np.stack(full, axis=1),
-        "events_uncached_greedy": greedy,
-        "final_memory_cross_mask": cross_mask,
-        "final_memory_self0_mask": self_mask,
-        "final_memory_cross_k": cross_keys,
-        "final_memory_self0_k": self_keys,
+        "events": lambda: events,
+        "logits_cached": lambda: np.moveaxis(logits, 0, 1),
+        "latents_used": lambda: used,
+        "is_reset_step": lambda: resets,
+        "logits_uncached_same_latents": lambda: rollout.each(events, indices, used.tolist()),
+        "logits_uncached_full_window": lambda: rollout.each(events, indices, [sizes[0]] * len(indices)),
+        "events_uncached_greedy": lambda: rollout.greedy(prompt, indices, sizes[0]),
+        "final_memory_cross_mask": lambda: cross_mask,
+        "final_memory_self0_mask": lambda: self_mask,
+        "final_memory_cross_k": lambda: cross_keys,
+        "final_memory_self0_k": lambda: self_keys,
     }
     for key in vectors.expected:
         if match := re.fullmatch(r"output/(logits_rolling_cache_ctx(\d+))", key):
-            found[match[1]] = np.stack(rollout.rolling(events, int(match[2])), axis=1)
-    return {f"output/{name}": value for name, value in found.items()}
+            rolling = functools.partial(rollout.rolling, events, int(match[2]))
+            found[match[1]] = lambda rolling=rolling: np.stack(rolling(), axis=1)
+    return {f"output/{name}": make() for name, make in found.items() if f"output/{name}" in vectors.expected}
