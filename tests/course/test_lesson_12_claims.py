@@ -10,7 +10,8 @@ from flax import nnx
 from perceiver_lab import recipes
 from perceiver_lab.datasets import captions, decode_ids, encode_text, load, pad_ids, shipped
 from perceiver_lab.datasets.captions_text import CHUNK, answered, encode_chunk
-from perceiver_lab.recipes.captions_measure import judge, pixels
+from perceiver_lab.recipes.captions_choice import STILL_CAPTIONS, caption_log_probs, pointwise_information
+from perceiver_lab.recipes.captions_measure import judge, others, pixels
 
 READERS = ("flamingo", "transformer", "mlp", "mean")
 ROWS = 120  # pictures in a program: each is compiled for so many
@@ -104,6 +105,22 @@ def test_the_colour_s_name_drives_the_shape_out(see, judged):
     assert right(lambda count, colour, shape: f"{count} {colour} ") < 0.5
     assert right(lambda count, colour, shape: f"{count} {other(shape)} ") > 0.7
     assert right(lambda count, colour, shape: f"what? {count} ") > 0.7
+
+
+def test_what_words_say_alone_can_be_taken_away(model):
+    """Of all captions that a picture can have, the one with most information is right where the likeliest is not."""
+    train = load("captions", "train")
+    still = [record["frames"][:1] for record in (train[i] for i in range(480)) if record["kind"] in (0, 1)]
+    photos = shipped.photos()
+    made = [captions.shapes_picture(photos, captions.HELD_OUT, np.random.default_rng([99, i])) for i in range(60)]
+    scores = caption_log_probs(model, np.concatenate([still, [one.frames for one in made]]))
+    own, in_general = scores[len(still) :], scores[: len(still)]
+    truths, texts = np.array([one.answer for one in made]), np.array(STILL_CAPTIONS)
+    information = pointwise_information(own, in_general)
+    assert (texts[own.argmax(axis=1)] == truths).mean() < 0.45
+    assert (texts[information.argmax(axis=1)] == truths).mean() > 0.6
+    places = others(np.array([pad_ids(encode_text(truth), CHUNK) for truth in truths]))
+    assert (texts[information[places].argmax(axis=1)] == truths).mean() == 0
 
 
 def test_sixteen_frames_are_read_though_four_were_learned(see, judged):
