@@ -4,7 +4,8 @@ ARGS ?=
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: determinism faults fuzz mutants help setup lab test test-fast test-colab test-colab-all bench notebooks book lock clean
+.PHONY: determinism faults fuzz mutants help setup lab test test-fast test-colab test-colab-all test-lowest test-newest bench \
+	notebooks book lock clean
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\): .*## /\1: /p' Makefile | awk -F': ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -32,6 +33,12 @@ test-colab:     ## models, their parts, parity and lesson 01 under the versions 
 test-colab-all: ## all lessons, from a wheel, under the versions that Colab has (ARGS="04 05" for some)
 	@$(PY) tools/bootstrap.py colab
 	@.venv-colab/bin/python tools/colab_lessons.py $(ARGS)
+
+test-lowest: .venv-dev ## unit tests, parity, lessons 01 and 04 under the oldest versions that are allowed
+	@$(RUN) tools/try_versions.py lowest
+
+test-newest: .venv-dev ## the same under the newest versions of everything
+	@$(RUN) tools/try_versions.py newest
 
 fuzz: .venv-dev  ## 100,000 damaged files for everything that reads one (ARGS=1000 for fewer)
 	@$(RUN) -m tests.fuzzing $(or $(ARGS),100000)
@@ -64,4 +71,4 @@ lock:           ## pin the newest versions that fit the *.in files (needs uv)
 	$(LOCK) $(ON_COLAB) requirements-colab.in -o requirements-colab.txt
 
 clean:          ## remove environments and caches
-	rm -rf .venv .venv-colab .cache .pytest_cache .hypothesis .ruff_cache build dist
+	rm -rf .venv .venv-colab .venv-lowest .venv-newest .cache .pytest_cache .hypothesis .ruff_cache build dist

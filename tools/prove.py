@@ -34,6 +34,7 @@ FAST = (*(f"tests/{room}" for room in ROOMS), "tests/course/test_exercises.py", 
 # What a version of JAX or Flax can break. The rest needs tools that the course does not ask for in Colab, or says
 # nothing about versions; the lessons run there by `make test-colab-all`.
 BY_VERSION = ("ops", "layers", "adapters", "models", "parity", "presets", "training", "generation", "introspect")
+TOOLED = ("benchmarks", "docs", "notebooks", "tools")  # what needs the tools of our own environment
 
 STAGES = {
     "lint": [(PYTHON, "-m", "ruff", "check", "."), (PYTHON, "-m", "ruff", "format", "--check", "--quiet", ".")],
@@ -46,6 +47,19 @@ STAGES = {
         (*PYTEST, *TWO_WORKERS, "-m", "not (notebook or slow or recipe)", *(f"tests/{room}" for room in BY_VERSION)),
     ],
     "colab-notebook": [(*PYTEST, *NBVAL, "notebooks/01_cross_attention.ipynb")],
+    "version-tests": [
+        (
+            *PYTEST,
+            *TWO_WORKERS,
+            "-m",
+            "not (browser or notebook or slow)",
+            *(f"--ignore=tests/{room}" for room in TOOLED),
+            "tests",
+        ),
+    ],
+    "version-notebooks": [
+        (*PYTEST, *TWO_WORKERS, *NBVAL, "notebooks/01_cross_attention.ipynb", "notebooks/04_the_perceiver.ipynb"),
+    ],
 }
 
 

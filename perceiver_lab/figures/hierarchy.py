@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from perceiver_lab.figures.diagrams import BLUE, GREEN, ORANGE, PINK, arrow, box
 from perceiver_lab.figures.style import DescribedFigure, bare, drawn, figure
 
-REACH = 2.4  # of a cloud of mean square 1, in either direction
+REACH = 2.4  # at least, in either direction, of a cloud of mean square 1
 
 
 @drawn
@@ -107,11 +107,12 @@ def position_clouds(
     pictures = {} if pictures is None else pictures
     count = len(clouds) + len(pictures)
     made, axes = figure(1, count, alt=alt, size=(min(10.0, 2.6 * count), 2.8))
+    reach = max(REACH, *(1.1 * np.abs(points).max() for points in clouds.values()))  # one for all: they are compared
     for ax, (title, points) in zip(axes[0], clouds.items(), strict=False):
         flat = points[:, ::-1]
         ax.add_collection(LineCollection(flat[np.asarray(pairs)], colors="#9aa0a8", linewidths=0.6))
         ax.scatter(*flat.T, c=colours / 255, s=26, marker="s", edgecolors="#333333", linewidths=0.3, zorder=2)
-        ax.set(title=title, xlim=(-REACH, REACH), ylim=(REACH, -REACH), aspect="equal", xticks=[], yticks=[])
+        ax.set(title=title, xlim=(-reach, reach), ylim=(reach, -reach), aspect="equal", xticks=[], yticks=[])
     for ax, (title, picture) in zip(axes[0, len(clouds) :], pictures.items(), strict=True):
         ax.imshow(picture)
         ax.set(title=title)

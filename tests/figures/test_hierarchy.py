@@ -36,3 +36,10 @@ def test_clouds_have_rows_downwards_and_pictures_beside_them():
     np.testing.assert_array_equal(lines.get_segments()[0], [[1, 0], [0, 1]])
     assert cloud.get_ylim()[0] > cloud.get_ylim()[1] and picture.get_title(loc="left") == "true"
     np.testing.assert_allclose(dots.get_facecolors()[:, :3], colours / 255)
+
+
+def test_clouds_that_reach_far_are_shown_whole_and_on_one_scale():
+    near, far = np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([[0.0, 5.0], [-1.0, 0.0]])
+    made = figures.position_clouds({"near": near, "far": far}, np.zeros((2, 3), np.uint8), [[0, 1]], alt="two clouds")
+    for ax in made.axes:
+        assert ax.get_xlim() == pytest.approx((-5.5, 5.5)) and ax.get_ylim() == pytest.approx((5.5, -5.5))
