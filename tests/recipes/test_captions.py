@@ -1,6 +1,8 @@
 """Recipes that see: what they are trained by and measured with, what stays frozen, and that the comparison is fair."""
 
 import dataclasses
+import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +18,8 @@ from perceiver_lab.datasets.captions_text import IMAGE, as_prompt, few_shot
 from perceiver_lab.recipes import captions_measure as measure
 from perceiver_lab.recipes.starting import take_parts
 from perceiver_lab.training import adamw, make_train_step
+from tests.drawn import drawn
+from tests.recipes.steps import at_start, train
 
 SEEING = ("captions_flamingo", "captions_mean", "captions_transformer", "captions_mlp")
 SMALL = {
@@ -50,8 +54,15 @@ def small(name):
     return recipes.get(name).override(text if name == "captions_language" else SMALL)
 
 
-def opened(model):
-    """The same with its gates half open: what is seen counts."""
+@functools.cache
+def untrained(name):
+    """The small model; no test changes it."""
+    return at_start(small(name))
+
+
+def opened(name):
+    """A copy with its gates half open: what is seen counts."""
+    model = nnx.clone(untrained(name))
     for layer in model.gated.layers:
         layer.attention_gate[...] = layer.mlp_gate[...] = jnp.full(1, 0.8)
     return model
@@ -69,17 +80,11 @@ def test_batches(records):
 
 @pytest.mark.parametrize("name", ["captions_language", *SEEING])
 def test_steps_make_the_loss_smaller(name, records):
-    recipe = small(name)
-    model = recipe.make_model(nnx.Rngs(0))
-    step = make_train_step(model, recipe.optimizer.make(40), recipe.loss)
-    batch = {key: value for key, value in next(recipe.train_batches("ci")).items() if key != "record"}
-    state, losses = step.init(), []
-    for _ in range(30):
-        *state, metrics = step(*state, batch, jax.random.key(0))
-        losses.append(float(metrics["loss"]))
+    recipe, model = small(name), untrained(name)
+    batches = itertools.repeat(next(recipe.train_batches("ci")))
+    trained, reports = train(recipe, model, batches, 30, planned=40)
     # Around a language model drawn by chance there is not much to learn.
-    assert losses[-1] < (0.7 if name == "captions_language" else 0.97) * losses[0]
-    trained = step.merge(*state[:2])
+    assert reports[-1]["loss"] < (0.7 if name == "captions_language" else 0.97) * reports[0]["loss"]
     if name != "captions_language":
         before, after = (jax.tree.leaves(nnx.state(one.language_model)) for one in (model, trained))
         assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
@@ -97,7 +102,7 @@ def test_steps_make_the_loss_smaller(name, records):
 def test_at_first_it_is_the_language_model(name, records):
     """To rounding: compiled, the two are fused in two ways."""
     recipe = small(name)
-    graphdef, state = nnx.split(recipe.make_model(nnx.Rngs(0)))
+    graphdef, state = nnx.split(untrained(name))
     batch = next(recipe.test_batches("ci"))
     shown, alone = (
         jax.jit(lambda state, batch, say=say: say(nnx.merge(graphdef, state), batch))(state, _only(batch))
@@ -112,11 +117,15 @@ def _only(batch):
 
 
 def test_the_loss_counts_answers_only(records):
-    recipe = small("captions_flamingo")
-    model = opened(recipe.make_model(nnx.Rngs(0)))
-    batch = {key: jnp.asarray(value) for key, value in next(recipe.train_batches("ci")).items() if key != "record"}
-    loss, report = measure.captions_loss(model, batch, nnx.Rngs(0))
-    log_prob, exact = measure.judge(model, batch["ids"], batch["answers"], measure._look(model, batch))
+    batch = next(small("captions_flamingo").train_batches("ci"))
+
+    @nnx.jit
+    def both(model, batch):
+        judged = measure.judge(model, batch["ids"], batch["answers"], measure._look(model, batch))
+        return measure.captions_loss(model, batch, nnx.Rngs(0)), judged
+
+    read = {name: jnp.asarray(value) for name, value in batch.items() if name != "record"}
+    (loss, report), (log_prob, exact) = both(opened("captions_flamingo"), read)
     assert float(loss) == pytest.approx(-float(log_prob.sum()) / float(batch["answers"].sum()), rel=1e-5)
     assert float(report["bits"]) == pytest.approx(float(loss) / np.log(2), rel=1e-6)
     assert not np.asarray(exact).any()
@@ -188,14 +197,14 @@ def test_exact_is_what_writing_on_greedily_gives(records):
     chosen = [records["test"][number] for number in (0, 1, 5, 10)]
     prompts = [as_prompt({name: one[name] for name in one if "frames" not in name}) for one in chosen]
     batch = {name: jnp.asarray(np.stack([one[name] for one in prompts])) for name in ("ids", "answers")}
-    step = make_train_step(recipe.make_model(nnx.Rngs(0)), adamw(2e-2), recipe.loss)
-    state = step.init()
+    step = make_train_step(untrained("captions_language"), adamw(2e-2), recipe.loss)
+    state, judge = step.init(), nnx.jit(measure.judge)
     met = set()
     for number in range(150):
         *state, _ = step(*state, batch, jax.random.key(0))
         if number % 15 == 14:
             model = step.merge(*jax.tree.map(jnp.copy, state[:2]))
-            exact = np.asarray(measure.judge(model, batch["ids"], batch["answers"], None)[1])
+            exact = np.asarray(judge(model, batch["ids"], batch["answers"], None)[1])
             starts = np.asarray(batch["answers"]).argmax(axis=1)
             written = measure.write_on(model, np.asarray(batch["ids"]), starts)
             np.testing.assert_array_equal((written == np.asarray(batch["ids"])).all(axis=1), exact == 1)
@@ -204,8 +213,7 @@ def test_exact_is_what_writing_on_greedily_gives(records):
 
 
 def test_writing_on_with_pictures(records):
-    recipe = small("captions_flamingo")
-    model = opened(recipe.make_model(nnx.Rngs(0)))
+    model = opened("captions_flamingo")
     prompts = [few_shot(records["train"][:2], records["test"][number], 128) for number in (0, 5)]
     ids, frames, mask, answers = (
         np.stack([one[name] for one in prompts]) for name in ("ids", "frames", "frame_mask", "answers")
@@ -217,7 +225,8 @@ def test_writing_on_with_pictures(records):
         rest = written[row, start:]
         ends = np.flatnonzero(rest == EOS)
         assert (rest[ends[0] + 1 :] == PAD).all() if len(ends) else (rest != PAD).any()
-    first = model(jnp.asarray(ids[:, :-1]), measure.pixels(jnp.asarray(frames)), frame_mask=jnp.asarray(mask))
+    said = nnx.jit(lambda model, ids, frames, mask: model(ids, measure.pixels(frames), frame_mask=mask))
+    first = said(model, *map(jnp.asarray, (ids[:, :-1], frames, mask)))
     np.testing.assert_array_equal(
         written[np.arange(2), starts], np.asarray(first)[np.arange(2), starts - 1].argmax(axis=-1)
     )
@@ -227,10 +236,13 @@ def test_writing_on_with_pictures(records):
 
 
 def test_what_is_handed_on_fits():
-    donors = {name: recipes.get(name).make_model(nnx.Rngs(0)) for name in ("captions_language", "captions_eyes")}
+    def whole(name, seed):
+        return drawn(lambda: recipes.get(name).make_model(nnx.Rngs(0)), seed)
+
+    donors = {name: whole(name, 0) for name in ("captions_language", "captions_eyes")}
     for name in ("captions_eyes", *SEEING):
         recipe = recipes.get(name)
-        model, donor = recipe.make_model(nnx.Rngs(1)), donors[recipe.start_from.recipe]
+        model, donor = whole(name, 1), donors[recipe.start_from.recipe]
         take_parts(model, donor, recipe.start_from.parts)
         for part in recipe.start_from.parts:
             taken, given = (jax.tree.leaves(nnx.state(getattr(one, part))) for one in (model, donor))
