@@ -1,17 +1,23 @@
 """Several questions: what tokens tell and what queries ask, the loss of each record's own question, fair recipes."""
 
+import functools
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from scipy.special import log_softmax
 
 from perceiver_lab import recipes
 from perceiver_lab.datasets import encode_text, pad_ids
 from perceiver_lab.datasets.play_tasks import TASKS, labelled_pieces
 from perceiver_lab.recipes import tasks_measure as measure
 from perceiver_lab.recipes.starting import take_parts
-from perceiver_lab.training import Accuracy, make_train_step
+from perceiver_lab.training import Accuracy
+from tests.drawn import drawn
+from tests.recipes.steps import at_start, train
 
 ALL = ("tasks_queries", "tasks_tokens")
 SINGLE = tuple(f"tasks_only_{task}" for task in TASKS)
@@ -37,13 +43,20 @@ def records(monkeypatch):
     monkeypatch.setattr(recipes.Recipe, "_source", lambda self, split: made("train", 20, self.options["tasks"]))
 
 
-def loud(recipe):
+@functools.cache
+def untrained(name):
+    return at_start(recipes.get(name).override(SMALL))
+
+
+@functools.cache
+def loud(name):
     """Untrained, but with louder weights: at the start, reading changes little."""
-    graphdef, state = nnx.split(recipe.make_model(nnx.Rngs(0)))
-    return nnx.merge(graphdef, jax.tree.map(lambda leaf: 2.0 * leaf, state))
+    graphdef, state = nnx.split(untrained(name))
+    return nnx.merge(graphdef, jax.tree.map(lambda leaf: jnp.asarray(2.0 * np.asarray(leaf)), state))
 
 
 IDS = jnp.asarray(made("test", 1)["bytes"])
+answer = nnx.jit(lambda model, ids, task=None: model(ids, task))
 
 
 def test_shapes_of_the_answers():
@@ -58,27 +71,27 @@ def test_shapes_of_the_answers():
 
 def test_a_token_tells_and_a_query_asks():
     """With tokens another task changes every answer; with queries nothing is told, and all are answered."""
-    tokens, queries = (loud(recipes.get(name).override(SMALL)) for name in reversed(ALL))
-    first, second = (tokens(IDS, jnp.full(4, number)) for number in (0, 1))
+    tokens, queries = (loud(name) for name in reversed(ALL))
+    first, second = (answer(tokens, IDS, np.full(4, number)) for number in (0, 1))
     assert all(np.abs(np.asarray(first[task] - second[task])).max() > 1e-4 for task in TASKS)
-    whole = queries(IDS)
-    for task, part in queries(IDS, jnp.full(4, 1)).items():
+    whole = answer(queries, IDS)
+    for task, part in answer(queries, IDS, np.full(4, 1)).items():
         np.testing.assert_array_equal(part, whole[task])
     assert tokens.decoder.queries.num_queries(None) == 1 and queries.decoder.queries.num_queries(None) == 4
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_padding_is_not_read(name):
-    model, task = loud(recipes.get(name).override(SMALL)), jnp.zeros(2, int)
-    ids = jnp.asarray(np.stack([encode_text(b"What ho! what news, my lord, from Rome?")] * 2))
-    padded = jnp.pad(ids, ((0, 0), (0, 64 - ids.shape[1])))
-    whole = model(ids, task)
-    for name, part in model(padded, task).items():
+    model, task = loud(name), np.zeros(2, int)
+    ids = np.stack([encode_text(b"What ho! what news, my lord, from Rome?")] * 2)
+    padded = np.pad(ids, ((0, 0), (0, 64 - ids.shape[1])))
+    whole = answer(model, ids, task)
+    for name, part in answer(model, padded, task).items():
         np.testing.assert_allclose(part, whole[name], atol=1e-4)
 
 
 def test_a_task_must_be_told():
-    model = recipes.get("tasks_tokens").override(SMALL).make_model(nnx.Rngs(0))
+    model = untrained("tasks_tokens")
     with pytest.raises(ValueError, match=r"give task, one number for each text, 0 to 3 for speaker, kind.*got None"):
         model(IDS)
     with pytest.raises(ValueError, match=r"got \(3,\)"):
@@ -95,29 +108,24 @@ def test_own_logits():
 
 @pytest.mark.parametrize("name", [*ALL, "tasks_only_verse"])
 def test_the_loss_is_that_of_each_records_own_question(name, records):
-    recipe = recipes.get(name).override(SMALL)
-    model = loud(recipe)
-    batch = {key: jnp.asarray(value) for key, value in next(recipe.train_batches("ci")).items() if key != "record"}
-    said = measure.predict(model, batch)
-    own = [-jax.nn.log_softmax(said[tuple(TASKS)[task]][row])[batch["label"][row]]
-           for row, task in enumerate(np.asarray(batch["task"]))]  # fmt: skip
-    loss, report = recipe.loss(model, batch, nnx.Rngs(0))
+    recipe, model = recipes.get(name).override(SMALL), loud(name)
+    batch = {key: np.asarray(value) for key, value in next(recipe.train_batches("ci")).items() if key != "record"}
+    both = nnx.jit(lambda model, batch: (measure.predict(model, batch), recipe.loss(model, batch, nnx.Rngs(0))))
+    said, (loss, report) = both(model, batch)
+    said = {task: np.asarray(part) for task, part in said.items()}
+    own = [-log_softmax(said[tuple(TASKS)[task]][row])[batch["label"][row]] for row, task in enumerate(batch["task"])]
     assert float(loss) == pytest.approx(float(np.mean(own)), rel=1e-5) and 0 <= report["accuracy"] <= 1
-    numbers = measure.measure(model, [{key: np.asarray(value) for key, value in batch.items()}])
+    numbers = measure.measure(model, [batch])
     assert numbers["loss"] == pytest.approx(float(loss), rel=1e-4)
 
 
 @pytest.mark.parametrize("name", [*ALL, "tasks_only_kind"])
 def test_steps_make_the_loss_smaller(name, records):
     recipe = recipes.get(name).override(SMALL)
-    step = make_train_step(recipe.make_model(nnx.Rngs(0)), recipe.optimizer.make(100), recipe.loss)
-    batch = {key: value for key, value in next(recipe.train_batches("ci")).items() if key != "record"}
-    state, losses = step.init(), []
-    for _ in range(60):
-        *state, metrics = step(*state, batch, jax.random.key(0))
-        losses.append(float(metrics["loss"]))
-    assert losses[-1] < 0.7 * losses[0]
-    numbers = recipe.metrics(step.merge(*state[:2]), "ci")
+    batches = itertools.repeat(next(recipe.train_batches("ci")))
+    model, reports = train(recipe, untrained(name), batches, 60, planned=100)
+    assert reports[-1]["loss"] < 0.7 * reports[0]["loss"]
+    numbers = recipe.metrics(model, "ci")
     assert numbers["total"] == 20 * len(recipe.options["tasks"]) and recipe.tell(numbers).startswith("test accuracy ")
 
 
@@ -167,10 +175,10 @@ def test_baselines(monkeypatch):
 
 
 def test_what_is_handed_on_fits():
-    donor = recipes.get("bytes_perceiver_io").make_model(nnx.Rngs(0))
+    donor = drawn(lambda: recipes.get("bytes_perceiver_io").make_model(nnx.Rngs(0)))
     for name in (*ALL, *SINGLE):
         recipe = recipes.get(name)
-        model = recipe.make_model(nnx.Rngs(1))
+        model = drawn(lambda recipe=recipe: recipe.make_model(nnx.Rngs(0)), seed=1)
         take_parts(model, donor, recipe.start_from.parts)
         assert recipe.num_parameters() * 4 < 2 * 2**20
 
