@@ -1,4 +1,4 @@
-"""Lesson 04 as a learner meets it: JupyterLab in Chromium, every cell run, the explorers alive."""
+"""Lesson 01 as a learner meets it: JupyterLab in Chromium, every cell run, the explorers alive."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def lesson(open_lesson):
-    return open_lesson("04")
+    return open_lesson("01")
 
 
 def test_every_cell_runs_without_an_error(lesson):
