@@ -31,7 +31,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def open_lesson(browser, server):
-    """`open_lesson("04")` opens lesson 04 and runs it."""
+    """`open_lesson("01")` opens lesson 01 and runs it."""
     pages = []
 
     def open_and_run(number: str, seconds: float = 600) -> OpenLesson:
