@@ -22,8 +22,12 @@ ENVIRONMENT = {
 }
 
 
+# One LAB_MODE decides what is compared, and the data folder is emptied: neither may be that of whoever runs the tests.
+OURS = ("LAB_MODE", "PERCEIVER_LAB_DATA_DIR")
+
+
 def apply() -> None:
-    """Set what is not set yet, LAB_MODE apart: a LAB_MODE from outside would change what is compared."""
-    os.environ["LAB_MODE"] = ENVIRONMENT["LAB_MODE"]
+    """Set what is not set yet, and what must be ours in any case."""
+    os.environ.update({name: ENVIRONMENT[name] for name in OURS})
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)

@@ -6,7 +6,6 @@ What lies there is thrown away first: what is proved is what today's code prepar
 """
 
 import multiprocessing
-import os
 import shutil
 
 import lab_environment
@@ -15,15 +14,15 @@ WORKERS = 2
 
 
 def prepare(name: str) -> None:
-    """Prepare one set, and read all of it. Without the tests' checks of types, which take longer than drawing it."""
+    """Prepare one set. Without the tests' checks of types, which take longer than drawing it."""
     from perceiver_lab import datasets
 
-    datasets.content_sha256(name)
+    datasets.load(name, "all")
 
 
 def main() -> None:
     lab_environment.apply()
-    shutil.rmtree(os.environ["PERCEIVER_LAB_DATA_DIR"], ignore_errors=True)
+    shutil.rmtree(lab_environment.ENVIRONMENT["PERCEIVER_LAB_DATA_DIR"], ignore_errors=True)
     from perceiver_lab import datasets
 
     with multiprocessing.get_context("spawn").Pool(WORKERS) as pool:

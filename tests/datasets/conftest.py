@@ -11,10 +11,3 @@ import lab_environment
 def prepared():
     """The data folder of all workers and lessons; `make test` has prepared every set there."""
     return pathlib.Path(lab_environment.ENVIRONMENT["PERCEIVER_LAB_DATA_DIR"])
-
-
-@pytest.fixture
-def use_prepared(prepared, monkeypatch):
-    """Make the shared folder the default one, whatever the environment says."""
-    monkeypatch.setenv("PERCEIVER_LAB_DATA_DIR", str(prepared))
-    return prepared

@@ -26,7 +26,7 @@ def test_tokens_by_hand():
     assert chorales.events_grid([SOS]).shape == (0, 4)
 
 
-def test_every_piece_there_and_back(use_prepared):
+def test_every_piece_there_and_back():
     names, rows = [], 0
     for part in chorales.PARTS:
         source = load("chorales", part)

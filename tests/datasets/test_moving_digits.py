@@ -72,7 +72,7 @@ def test_a_clip_says_the_digit():
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_the_set(use_prepared):
+def test_the_set():
     counts = {part: len(load("moving_digits", part)) for part in ("train", "test", "test_speaker")}
     assert counts == {"train": 6000, "test": 1000, "test_speaker": 1000}
     test, other = (arrays("moving_digits", part) for part in ("test", "test_speaker"))

@@ -114,7 +114,7 @@ def test_refused(photos, part, message):
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_the_set(use_prepared):
+def test_the_set():
     train, test = (load("moving_shapes", split) for split in ("train", "test"))
     assert (len(train), len(test)) == (4000, 1000)
     some = arrays("moving_shapes", "test[:200]")

@@ -29,7 +29,7 @@ def assert_equal(first, second):
             np.testing.assert_array_equal(one[key], other[key])
 
 
-def test_batches_of_a_named_set(use_prepared):
+def test_batches_of_a_named_set():
     batches = pipeline("digits", split="train", batch_size=64, seed=1, transforms=(to_float,))
     batch = next(batches)
     assert batch.keys() == {"image", "label", "record"}
@@ -76,7 +76,7 @@ def test_augmentation_belongs_to_seed_epoch_and_record_only():
 
 @pytest.mark.parametrize("memory", [2**40, 0], ids=["in memory", "read by a thread"])
 @pytest.mark.parametrize("done", [0, 1, 7, 40])
-def test_state_resumes_exactly(memory, done, use_prepared, monkeypatch):
+def test_state_resumes_exactly(memory, done, monkeypatch):
     monkeypatch.setattr(module, "MEMORY_BYTES", memory)
 
     def stream():
@@ -96,7 +96,7 @@ def test_state_resumes_exactly(memory, done, use_prepared, monkeypatch):
     assert_equal(take(12, batches), expected)
 
 
-def test_streamed_and_remembered_records_make_the_same_batches(use_prepared, monkeypatch):
+def test_streamed_and_remembered_records_make_the_same_batches(monkeypatch):
     def run(source):
         return take(4, pipeline(source, batch_size=16, seed=2, transforms=(random_shift(36), to_float)))
 
@@ -119,7 +119,7 @@ def test_transforms_cannot_write_into_the_set():
     assert records == [{"label": 1}, {"label": 2}]
 
 
-def test_records_that_do_not_stack_are_named(use_prepared):
+def test_records_that_do_not_stack_are_named():
     with pytest.raises(
         ValueError, match=r"Records \[0, 1, 2\] cannot be stacked into a batch: their 'image' have shapes"
     ):

@@ -12,14 +12,11 @@ from perceiver_lab.ops import CrossParams, causal_cross_attend, causal_mask, rot
 from perceiver_lab.ops.attention import Loop
 from perceiver_lab.ops.cross import project
 from perceiver_lab.ops.sequences import NOWHERE
+from tests.drawn import normal
 
 B, N, M, C, H, D = 2, 3, 11, 6, 2, 4
 LATENTS = jnp.array([[8, 9, 10], [-1, 0, 1]])
 KEYS = jnp.asarray(np.where(np.arange(M)[None] < [[11], [2]], np.arange(M)[None], NOWHERE).astype(np.int32))
-
-
-def normal(*shape, seed=0):
-    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape, np.float32))
 
 
 def params_of(c):
