@@ -113,7 +113,10 @@ def _list(options):
         if path.exists():
             about = read_about(path)
             fits = about.get("fingerprint") == recipe.fingerprint("full")
-            ships = f" [ships, {recipe.tell(about['metrics'])}]" if fits else " [ships, but made by another version]"
+            ships = " [ships, but made by another version]"
+            if fits:
+                made = f"{about['steps']} steps, {about['minutes']:g} minutes on {about['device']}"
+                ships = f" [ships: {made}; {recipe.tell(about['metrics'])}]"
         print(f"{name}: {recipe.summary}{ships}")
     return 0
 

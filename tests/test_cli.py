@@ -67,7 +67,7 @@ def test_a_second_time_wants_resume(tiny, run, tmp_path):
 
 def test_ship_and_reproduce(tiny, run, tmp_path):
     assert run("train", "tiny", "--ship", "--quiet")[0] == 0
-    assert "[ships, " in run("list")[1]
+    assert "[ships: " in run("list")[1]
     assert run("evaluate", "tiny")[0] == 0
     code, out, _ = run("reproduce", "tiny", "--folder", tmp_path / "again", "--quiet")
     assert code == 0

@@ -71,7 +71,7 @@ def trained(
     found = None if retrain else recipes.load_shipped(recipe)
     if found is not None:
         return _shipped(recipe, *found)
-    print(f"{recipe.name}: training in mode {mode} ({recipe.budget(mode).steps} steps).")
+    print(f"{recipe.name}: training in mode {mode} ({recipe.budget(mode).steps} steps{_expected(recipe, mode)}).")
     if live:
         with LiveCurve() as curve:
             run = _run(recipe, mode, seed, progress, (curve,))
@@ -80,6 +80,18 @@ def trained(
         run = _run(recipe, mode, seed, progress, ())
     _tell(recipe, f"trained in {run.about['minutes']:g} minutes", run.metrics)
     return Trained(model=run.model, metrics=run.metrics, history=run.history, shipped=False, about=run.about)
+
+
+def _expected(recipe, mode):
+    """How long such a training took when the weights that ship were made, which is all that was measured."""
+    from perceiver_lab.recipes import shipped_path
+    from perceiver_lab.training import read_about
+
+    path = shipped_path(recipe.name)
+    if mode != "full" or not path.exists():
+        return ""
+    about = read_about(path)
+    return f"; the shipped weights took {about['minutes']:g} minutes on {about['device']}"
 
 
 def _shipped(recipe, model, about):
@@ -92,15 +104,19 @@ def _shipped(recipe, model, about):
 
 
 def _run(recipe, mode, seed, progress, callbacks):
-    """Run in the cache; what lies there and cannot be used makes room."""
+    """Run in the cache; what lies there and cannot be used makes room, a damaged checkpoint for an older one."""
     from perceiver_lab.recipes import run, run_folder
-    from perceiver_lab.training import CheckpointError, FolderInUseError, WeightsError
+    from perceiver_lab.training import CheckpointError, DamagedCheckpointError, FolderInUseError, WeightsError
 
     options = {"seed": seed, "progress": progress, "callbacks": callbacks}
     try:
         return run(recipe, mode, **options)
     except FolderInUseError:  # by another notebook, whose work is not ours to clear away
         raise
+    except DamagedCheckpointError as error:
+        print(f"A checkpoint is damaged and deleted; an older one serves, or the training starts again. ({error})")
+        shutil.rmtree(error.path)
+        return _run(recipe, mode, seed, progress, callbacks)
     except (CheckpointError, WeightsError) as error:
         folder = run_folder(recipe, mode, recipe.budget(mode).seeds[0] if seed is None else seed)
         print(f"What was kept of an earlier training cannot be used, so it starts again. ({error})")

@@ -2,7 +2,12 @@
 
 from perceiver_lab.training import schedules
 from perceiver_lab.training.checkpoint import Checkpoint
-from perceiver_lab.training.checkpoints import Checkpointer, CheckpointError, FolderInUseError
+from perceiver_lab.training.checkpoints import (
+    Checkpointer,
+    CheckpointError,
+    DamagedCheckpointError,
+    FolderInUseError,
+)
 from perceiver_lab.training.evaluation import Evaluation, answers, classifier_metrics, evaluate
 from perceiver_lab.training.forward import classification_loss, forward
 from perceiver_lab.training.history import History
@@ -23,6 +28,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "Checkpointer",
+    "DamagedCheckpointError",
     "Evaluation",
     "FolderInUseError",
     "History",

@@ -29,6 +29,14 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message names it and says what to do."""
 
 
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint whose files are not as they were written: the folder `path`. Older ones may be whole."""
+
+    def __init__(self, message: str, path: Path):
+        super().__init__(message)
+        self.path = path
+
+
 class FolderInUseError(CheckpointError):
     """The folder of a run that is going on: it needs patience, not mending."""
 
@@ -201,25 +209,25 @@ class Checkpointer:
             with _orbax() as reader:
                 return reader.restore(path / "arrays", expected)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(self._corrupt(path, f"Orbax cannot read its arrays ({error})")) from error
+            raise self._damaged(path, f"Orbax cannot read its arrays ({error})") from error
 
     def _verified(self, path):
         """The manifest of a checkpoint whose every file is as it was written and whose fingerprint is this run's."""
         try:
             body = unseal((path / MANIFEST).read_bytes())
         except (OSError, ValueError) as error:
-            raise CheckpointError(self._corrupt(path, f"{MANIFEST} cannot be used: {error}")) from error
+            raise self._damaged(path, f"{MANIFEST} cannot be used: {error}") from error
         if body.get("format") != FORMAT:
             raise CheckpointError(f"{path} has format {body.get('format')}; this version reads format {FORMAT}.")
         present = {str(file.relative_to(path)) for file in _files(path)} - {MANIFEST}
         for name, digest in body["files"].items():
             if name not in present:
-                raise CheckpointError(self._corrupt(path, f"its file {name} is missing"))
+                raise self._damaged(path, f"its file {name} is missing")
             if file_sha256(path / name) != digest:
-                raise CheckpointError(self._corrupt(path, f"the sha256 of its file {name} is not the one noted"))
+                raise self._damaged(path, f"the sha256 of its file {name} is not the one noted")
         extra = sorted(present - body["files"].keys())
         if extra:
-            raise CheckpointError(self._corrupt(path, f"it holds files that are not its own: {shorten(extra)}"))
+            raise self._damaged(path, f"it holds files that are not its own: {shorten(extra)}")
         self._check_fingerprint(path, body["fingerprint"])
         return body
 
@@ -242,14 +250,15 @@ class Checkpointer:
             f"{remedy}."
         )
 
-    def _corrupt(self, path, reason):
+    def _damaged(self, path, reason):
         older = [step for step in self.steps() if self.path(step) != path]
         remedy = (
             f"Delete {path}; the run then goes on from {self.path(older[-1]).name}"
             if older
             else f"Delete {path}; the run then starts again"
         )
-        return f"The checkpoint {path} is corrupt or foreign: {reason}. Nothing was loaded. {remedy}."
+        said = f"The checkpoint {path} is corrupt or foreign: {reason}. Nothing was loaded. {remedy}."
+        return DamagedCheckpointError(said, path)
 
     def _check_folder(self):
         if not self.folder.is_dir() or (self.folder / MARKER).is_file():

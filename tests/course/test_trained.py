@@ -38,6 +38,12 @@ def test_retraining_on_request(tiny, ships):
     assert not trained("tiny", mode="ci", retrain=True, live=False, progress=False).shipped
 
 
+def test_a_full_training_says_how_long_it_took_before(tiny, ships, capsys):
+    minutes = recipes.load_shipped(tiny)[1]["minutes"]
+    trained("tiny", mode="full", retrain=True, live=False, progress=False)
+    assert f"(40 steps; the shipped weights took {minutes:g} minutes on " in capsys.readouterr().out
+
+
 def test_a_run_that_was_finished_earlier_shows_its_curve_too(tiny, monkeypatch):
     trained("tiny", mode="ci", live=False, progress=False)
     screen = Screen(monkeypatch)
@@ -52,6 +58,20 @@ def test_what_cannot_be_used_makes_room(tiny, capsys):
     weights.write_bytes(b"hello")
     assert trained("tiny", mode="ci", progress=False).metrics["total"] == 10
     assert "cannot be used, so it starts again" in capsys.readouterr().out
+
+
+def test_a_damaged_checkpoint_makes_room_for_an_older_one(tiny, capsys):
+    before = trained("tiny", mode="full", live=False, progress=False)
+    folder = recipes.run_folder(tiny, "full", 3)
+    older, newest = sorted(folder.glob("step_*"))
+    for path in folder.glob("weights.*"):
+        path.unlink()
+    next(path for path in newest.rglob("*") if path.is_file()).write_bytes(b"hello")
+    kept = (older / "manifest.json").stat().st_mtime_ns
+    again = trained("tiny", mode="full", live=False, progress=False)
+    assert f"goes on from {older.name}" in capsys.readouterr().out
+    assert again.metrics == before.metrics
+    assert (older / "manifest.json").stat().st_mtime_ns == kept, "the older one was made anew"
 
 
 def test_what_another_notebook_is_training_is_left_alone(tiny):
