@@ -7,6 +7,7 @@ its docstrings; a glossary. Opens from the file system, asks for nothing outside
 """
 
 import importlib
+import multiprocessing
 import pathlib
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ import book_pages
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 BUILD = ROOT / "build"
+WORKERS = 2  # an explorer's page is computed on little more than one core
 REFERENCE = """\
 # {room}
 
@@ -51,9 +53,10 @@ def write_sources(
     """All that Sphinx reads, into `work`; the explorers' pages into the site."""
     shutil.rmtree(work, ignore_errors=True)
     (work / "lessons").mkdir(parents=True)
-    table = book_lessons.terms()
-    for path in lessons:
-        pages = book_pages.save_pages(path, site / "pages", BUILD / "pages")
+    table, folders = book_lessons.terms(), (site / "pages", BUILD / "pages")
+    with multiprocessing.get_context("spawn").Pool(WORKERS) as pool:
+        saved = pool.starmap(book_pages.save_pages, [(path, *folders) for path in lessons], chunksize=1)
+    for path, pages in zip(lessons, saved, strict=True):
         nbformat.write(book_lessons.lesson(path, pages, table), work / "lessons" / path.name)
     names = {path.name[:2]: path.stem for path in lessons}
     (work / "glossary.md").write_text(book_lessons.glossary_page(table, names), "utf-8")
