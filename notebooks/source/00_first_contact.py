@@ -27,7 +27,7 @@
 #
 # **You need** Python and NumPy: arrays, and `@` for a matrix product. No neural networks, no JAX.
 # **Next**: lesson [01](01_cross_attention.ipynb) makes it a part of a network.
-# **Time**: about 35 minutes, half of it for the exercises.
+# **Time**: about 60 minutes, half of it for the exercises.
 
 # %% tags=["setup"]
 # The same in every lesson. It finds the course; in Colab it fetches the course first.
@@ -67,17 +67,17 @@ setup()
 # %% [markdown]
 # ## How to use these notebooks
 #
-# **Run the cells from top to bottom**, with Shift + Enter. A cell that works shows `[*]` at its left. You cannot break
-# anything: change what you like, and when you are lost, *Kernel → Restart Kernel and Run All Cells* brings everything
-# back.
+# **Run the cells from top to bottom**, with Shift + Enter. A cell that is still running shows `[*]` at its left. You
+# cannot break anything: change what you like, and when you are lost, *Kernel → Restart Kernel and Run All Cells* brings
+# everything back.
 #
 # **The mode** stands below the cell that you have just run. All lessons have the same cells in all modes, but do more
 # or less in them: `ci` takes seconds and proves that everything runs, `lab` is for the processor of a laptop, `full` for
 # a graphics card or for patience. To choose, set the variable `LAB_MODE` before you start JupyterLab:
 # `LAB_MODE=ci make lab`. Lines that begin with `LAB` say what comes out the same in every mode.
 #
-# **Before an experiment** a lesson asks what you expect. Put a letter in place of the three dots. Nobody sees it, and
-# being wrong is the better lesson.
+# **Before an experiment** a lesson asks what you expect. Put a letter in quotes, such as "A", in place of the three
+# dots. Nobody sees it, and being wrong is the better lesson.
 #
 # **Exercises** have a cell each. Put your answer in place of the dots and run it. The check says whether it is right, and
 # if not, what may have gone wrong. `hint("00.1")` helps a little, `hint("00.1", 2)` more, and `solution("00.1")` shows one
@@ -97,7 +97,7 @@ answer = ...
 check("00.1", answer)
 
 # %% [markdown]
-# Now to the dots. Apart from NumPy we import only what draws.
+# Now to the dots. Apart from NumPy, the next cell imports only what draws.
 
 # %%
 import numpy as np
@@ -278,13 +278,13 @@ answer_maps(
 #
 # ## One number more
 #
-# Can that be repaired? Say that we want the *nearest* dot to win: the score should fall with the squared distance,
+# Can that be repaired? Say that the *nearest* dot should win: the score should fall with the squared distance,
 #
 # $$-\tfrac12\,|q - k|^2 \;=\; q \cdot k \;-\; \tfrac12\,|k|^2 \;-\; \tfrac12\,|q|^2 .$$
 #
-# On the right stands our dot product, then a number that belongs to the key alone, then one that belongs to the query
-# alone. The last is the same for all dots, and a softmax does not notice what is added to all scores. So one number more
-# for each key is enough, $-\tfrac12 |k|^2$, and a 1 for each query to multiply it with.
+# On the right stands the dot product, then a number that belongs to the key alone, then one that belongs to the query
+# alone. The last is the same for all dots, and a softmax does not notice what is added to all scores. So one number
+# more for each key is enough, $-\tfrac12 |k|^2$, and a 1 for each query to multiply it with.
 
 
 # %%
@@ -319,7 +319,8 @@ answer_maps(
 # ## The same, in JAX and from the library
 #
 # From here on the course computes with **JAX**. Its `jax.numpy` has the functions of NumPy under the same names, and in
-# addition JAX can differentiate, compile, and use a graphics card. Our function needs no change except for the name.
+# addition JAX can differentiate, compile, and use a graphics card. The function stays as it is, with the softmax that
+# JAX brings along.
 
 # %%
 import jax
@@ -343,8 +344,8 @@ print("LAB JAX and NumPy agree to 1e-5:", bool(np.abs(by_jax - by_numpy).max() <
 # JAX works with numbers of 32 bits unless told otherwise: seven digits instead of sixteen.
 #
 # In the library the function is called `attend`. It has two axes more: a batch in front, because a model sees many
-# examples at a time, and *heads*, which lesson 01 explains. We have one of each. `scale` is a factor on the scores, so it
-# is one over the temperature.
+# examples at a time, and *heads*, which lesson 01 explains. Here there is one of each. `scale` is a factor on the
+# scores, so it is one over the temperature.
 
 # %%
 q, k, v = (jnp.asarray(x, jnp.float32)[None, :, None] for x in (everywhere, places, colours))
@@ -379,13 +380,14 @@ print("LAB keys", keys.shape, "values", values.shape, "queries", test_queries.sh
 figures.image_grid(test_digits["image"][:8], titles=test_labels[:8])
 
 # %% [markdown]
-# One number is left to choose: the temperature. Let us *learn* it, with the training digits alone. Each of them is taken as
-# a query in turn, and may read all the others, but not itself: of course it would find itself, and learn nothing. The
-# **loss** is small if much of the weight went to the right class: minus the logarithm of that part, on average.
+# One number is left to choose: the temperature. You can *learn* it, with the training digits alone. Each of them is
+# taken as a query in turn, and may read all the others, but not itself: of course it would find itself, and learn
+# nothing. The **loss** is small if much of the weight went to the right class: minus the logarithm of that part, on
+# average.
 #
-# `jax.grad` turns a function into another one that computes its slope. If the loss rises with the temperature, we lower the
-# temperature a little, and the other way round. That is *gradient descent*; all training in this course is of this kind,
-# with more numbers. To keep the temperature positive, its logarithm is what moves.
+# `jax.grad` turns a function into another one that computes its slope. If the loss rises with the temperature, lower
+# the temperature a little, and the other way round. That is *gradient descent*; all training in this course is of this
+# kind, with more numbers. To keep the temperature positive, its logarithm is what moves.
 
 # %%
 lifted_keys, lifted_queries = with_size(keys), with_one(keys)
@@ -456,9 +458,9 @@ print(f"attention gives less than 0.9 to its class in {unsure:.1%} of all test d
 # The nearest digit is always perfectly sure, also when it is wrong: one neighbour, no doubt. A softer attention says with
 # its weights when its neighbours disagree.
 #
-# And why are plain dot products so much worse, at every temperature that we tried? A digit written with much ink has a
-# large key. Does it score high with every query, as C did with the query on D? Take the tenth of the training digits with
-# the largest keys, and count how often the best score is one of theirs.
+# And why are plain dot products so much worse, at every temperature tried here? A digit written with much ink has a
+# large key. Does it score high with every query, as C did with the query on D? Take the tenth of the training digits
+# with the largest keys, and count how often the best score is one of theirs.
 
 # %%
 sizes = (keys**2).sum(axis=1)
@@ -495,9 +497,10 @@ figures.image_grid(
 )
 
 # %% [markdown]
-# There are two things that this reader cannot do. It compares pixel by pixel, so a digit that is shifted by one pixel is a
-# stranger to it. And it carries all 1,500 digits along, and must look at each of them for every answer. Networks learn their
-# keys, queries and values instead, and a *few* queries that are worth asking. That is where lesson 01 begins.
+# There are two things that this reader cannot do. It compares pixel by pixel, so a digit that is shifted by one pixel
+# is a stranger to it. And it carries all 1,500 digits along, and must look at each of them for every answer. Networks
+# learn how to make keys and values of what they read, and a *few* queries that are worth asking. That is where lesson
+# 01 begins.
 
 # %% [markdown]
 # ## Explore: drag a query

@@ -24,9 +24,10 @@
 # - use masks, heads and separate widths for keys and values, and find the usual mistakes;
 # - train a single cross-attention on real images and see what it looked at.
 #
-# **You need** NumPy arrays and the idea of a matrix product. Softmax is explained below.
-# **Next**: lesson 03 asks how a model knows *where* something is; lesson 04 builds a whole Perceiver.
-# **Time**: about 50 minutes, half of it for the exercises.
+# **You need** lesson [00](00_first_contact.ipynb): scores, softmax, blend, and a first look at JAX.
+# **Next**: lesson [02](02_the_price_of_looking.ipynb) counts what looking costs; lesson [03](03_where_am_i.ipynb) asks
+# how a model knows *where* something is.
+# **Time**: about 60 minutes, half of it for the exercises.
 
 # %% tags=["setup"]
 # The same in every lesson. It finds the course; in Colab it fetches the course first.
@@ -105,7 +106,7 @@ figures.cross_attention_shapes(num_queries=4, num_inputs=10, channels=6)
 #
 # Sixteen queries read 10 inputs. Then the same sixteen queries read 10,000 inputs. What happens to the output?
 #
-# Put a letter in place of the dots. Nobody sees it but you, and it is worth more if you do it now.
+# Put a letter in quotes in place of the dots. Nobody sees it but you, and it is worth more if you do it now.
 
 # %%
 predict(
@@ -181,8 +182,8 @@ assert difference < 1e-5
 print("LAB loop and einsum agree to 1e-5:", bool(difference < 1e-5))
 
 # %% [markdown]
-# Our softmax runs along the last axis of the scores, which is the axis of the keys. This is easily got wrong, and the shapes
-# do not tell you: each *query* must spread a weight of one over the keys.
+# This softmax runs along the last axis of the scores, which is the axis of the keys. This is easily got wrong, and the
+# shapes do not tell you: each *query* must spread a weight of one over the keys.
 
 # %% [markdown]
 # ## Ten keys or ten thousand
@@ -204,9 +205,10 @@ for num_inputs in (10, 100, 1_000, 10_000):
 reveal("01", "B", "the axis of the inputs is averaged over, so neither its length nor a sum over it can show in the output.")
 
 # %% [markdown]
-# This is why a Perceiver can read 50,176 pixels with the weights that read 50 words: what comes out is as large as the
-# queries, and the queries are yours to choose. What does grow is the work. Each query meets each key once, so n queries and m keys need
-# n x m scores; ten times the inputs, ten times the work, and not a hundred times.
+# This is why a Perceiver can read the 50,176 pixels of a picture of 224 x 224 with the weights that read 50 of them:
+# what comes out is as large as the queries, and the queries are yours to choose. What does grow is the work. Each query
+# meets each key once, so n queries and m keys need n x m scores; ten times the inputs, ten times the work, and not a
+# hundred times.
 #
 # The numbers even shrink: an average of very many random values lies near zero. Attention to everything is attention to
 # nothing, and a query that is to find one input among 10,000 has to match it *much* better than the rest.
@@ -214,10 +216,10 @@ reveal("01", "B", "the axis of the inputs is averaged over, so neither its lengt
 # %% [markdown]
 # ## Why divide by the square root of d?
 #
-# A score is a sum of d products. If the numbers in q and k are about 1 in size, that sum is about $\sqrt d$ in size. Softmax
-# turns a difference of 1 into a factor of 2.7, and a difference of 30 into a factor of ten million million: with large
-# scores one key takes all the weight, and its gradient is gone. Dividing by $\sqrt d$ keeps the scores about 1 in size,
-# whatever the width.
+# A score is a sum of d products. If the numbers in q and k are about 1 in size, that sum is about $\sqrt d$ in size.
+# Softmax turns a difference of 1 into a factor of 2.7, and a difference of 30 into a factor of ten million million:
+# with large scores one key takes all the weight, and hardly any gradient is left to learn from. Dividing by $\sqrt d$
+# keeps the scores about 1 in size, whatever the width.
 
 # %%
 print("width   size of q.k   largest of 100 weights, undivided   divided by sqrt(d)")
@@ -319,6 +321,10 @@ print("LAB output", with_heads.shape, "whatever the number of heads:", attend_he
 # So far q, k and v fell from the sky. In a network they are *projections*: learned matrices turn the array that asks into
 # queries, and the array that is read into keys and values. One more projection mixes the heads' answers at the end. That
 # makes four linear layers, and all that is learned is in them.
+#
+# The cell uses **Flax**, whose part `nnx` holds models for JAX. An `nnx.Module` is a class that keeps weights in its
+# attributes; `nnx.Linear` is a learned matrix with a bias; `nnx.Rngs(0)` is where the random starting weights come from;
+# `nnx.state` takes the weights out of a module, `nnx.update` puts them into one, and `nnx.jit` compiles a function.
 
 # %%
 class CrossAttention(nnx.Module):
@@ -368,8 +374,8 @@ assert difference < 1e-5
 print("LAB shuffling the inputs changes nothing (to 1e-5):", bool(difference < 1e-5))
 
 # %% [markdown]
-# To this module an image is a bag of pixels. It will only know where a pixel lies if we write it into the pixel's row,
-# which is what we do next, and what lesson 03 is about.
+# To this module an image is a bag of pixels. It will only know where a pixel lies if it is written into the pixel's
+# row, which comes next, and what lesson 03 is about.
 
 # %% [markdown]
 # ## Real data: one read of a handwritten digit
@@ -387,7 +393,8 @@ figures.image_grid(test_set["image"][:8], titles=test_set["label"][:8])
 #
 # - **inputs**: the 64 pixels. The row of a pixel is its ink, its two coordinates and some sines and cosines of them
 #   (15 numbers);
-# - **queries**: 16 rows of 32 numbers, *learned*. They are the same for every image: sixteen questions that training finds;
+# - **queries**: 16 rows of 32 numbers, *learned*. They are the same for every image: sixteen questions that training
+#   finds; in a Perceiver such learned rows are called **latents**;
 # - **one cross-attention**: each query gets its answer from the pixels;
 # - **readout**: the sixteen answers, side by side, through one linear layer to ten digits.
 #
@@ -484,9 +491,9 @@ figures.accuracy_bars({name: (result.correct, result.total) for name, result in 
 # %% [markdown]
 # ## Trained on 64 pixels, asked about 10,000
 #
-# We enlarge the test digits to 16 x 16, 28 x 28 and 100 x 100 pixels, by straight lines between neighbouring pixels. Nothing
-# is trained again. The read gets each pixel with its coordinates, which run from -1 to 1 whatever the size, and it gets 256,
-# 784 or 10,000 of them instead of 64.
+# The test digits are enlarged to 16 x 16, 28 x 28 and 100 x 100 pixels, by straight lines between neighbouring pixels.
+# Nothing is trained again. The read gets each pixel with its coordinates, which run from -1 to 1 whatever the size, and
+# it gets 256, 784 or 10,000 of them instead of 64.
 
 # %%
 def enlarge(images, side):
@@ -513,7 +520,7 @@ for side, logits in enlarged.items():
 assert np.abs(enlarged[8] - np.asarray(call(model, test_images))).max() < 1e-3
 large = accuracy(enlarged[100]).value
 assert large > 0.6
-print("LAB 64 trained weights read 10,000 pixels with accuracy above 0.6:", large > 0.6)
+print("LAB weights trained on 64 pixels read 10,000 pixels with accuracy above 0.6:", large > 0.6)
 
 # %% [markdown]
 # The read does about as well as before, and to more than nine images in ten it gives the same answer, although it has never
@@ -545,14 +552,18 @@ print("LAB maps", weights.shape, "and each sums to one:", bool(np.allclose(weigh
 ordered = np.sort(weights.reshape(-1, 64), axis=-1)[:, ::-1].cumsum(-1)
 print(f"pixels that hold half of a query's weight, on average: {((ordered < 0.5).sum(-1) + 1).mean():.1f} of 64")
 example = int(np.flatnonzero((labels == 4) & (enlarged[8].argmax(-1) == 4))[0])
-figures.map_grid(weights[example], image=test_set["image"][example], titles=[f"query {n}" for n in range(16)])
+figures.map_grid(
+    weights[example], image=test_set["image"][example], titles=[f"query {n}" for n in range(16)],
+    alt="Sixteen maps of 8 x 8 on a handwritten four, one for each query. Each has its weight on a few pixels: some on the "
+    "stroke, some on the paper beside it.",
+)  # fmt: skip
 
 # %% [markdown]
-# The sixteen maps of one test image, a four. Yellow is where a query got its answer from. A map is no smear over the whole
-# picture: a few pixels hold half of the weight.
+# The sixteen maps of one test image, a four. Where a query got its answer from is tinted yellow on ink, and olive on
+# the black paper. A map is no smear over the whole picture: a few pixels hold half of the weight.
 #
-# Some queries look at ink and others at paper. Is that so in other images as well? We measure how much ink each query reads,
-# averaged over all test images, and how much of its map depends on the image at all.
+# Some queries look at ink and others at paper. Is that so in other images as well? Measure how much ink each query
+# reads, averaged over all test images, and how much of its map depends on the image at all.
 
 # %%
 ink = (test_images[..., 0] + 1) / 2  # 0 paper, 1 full ink
@@ -577,8 +588,8 @@ alt = (
 figures.image_grid(np.stack(pictures), titles=titles, columns=8, alt=alt)
 
 # %% [markdown]
-# The first row is the query that reads most ink, the second the one that reads least. Each is one learned
-# question put to eight images, and it finds its answer in other places each time, because the keys are made from the pixels.
+# The first row is the query that reads most ink, the second the one that reads least. Each is one learned question put
+# to eight images, and about half of its map changes from image to image, because the keys are made from the pixels.
 # That is what the linear classifier cannot do: its weight for a pixel is the same whatever is in the picture.
 #
 # Be careful with stories about single queries. Train with another seed and the sixteen will share the work out differently.
@@ -587,8 +598,8 @@ figures.image_grid(np.stack(pictures), titles=titles, columns=8, alt=alt)
 # %% [markdown]
 # ## Explore: the shape tracer
 #
-# Every array of a cross-attention, to scale, with what it costs. All controls work from the keyboard. Three things to
-# discover:
+# Every array of a cross-attention, with what it costs. Sides grow with the square root of the size, so that small
+# arrays stay visible. All controls work from the keyboard. Three things to discover:
 #
 # 1. Move *Inputs* from 10 to 10,000. Which arrays grow, and which two keep their shape?
 # 2. Set 50,176 inputs and 512 queries. How many bytes do the scores need in float32, and how many would self-attention
@@ -608,7 +619,7 @@ ShapeTracer(num_inputs=100, num_queries=16, channels=32)
 #
 # *look it up, about 2 minutes*
 #
-# Before you run anything: which shape has `attend(q, k, v)` if q has shape (2, 16, 4, 8), k has (2, 900, 4, 8) and v
+# Before you run anything: what is the shape of `attend(q, k, v)` if q has shape (2, 16, 4, 8), k has (2, 900, 4, 8) and v
 # has (2, 900, 4, 12)? Give a tuple.
 
 # %%

@@ -80,6 +80,9 @@ from perceiver_lab.training import adamw, evaluate, train
 #
 # A score is computed for each pair of a query and a key. So the scores are an area: as high as there are queries, as wide
 # as there are keys. Here are an image of 224 x 224 pixels, which makes 50,176 inputs, and 512 latents, all to scale.
+#
+# *Latents* are the learned queries of a Perceiver, as in lesson 01. M is the number of inputs, N that of latents.
+# Looking at the inputs once is called a **read**; a layer in which latents look at each other, a **latent layer**.
 
 # %%
 score_areas(num_inputs=224**2, num_latents=512)
@@ -99,7 +102,7 @@ predict("02", ["2 times and 2 times", "4 times and 4 times", "16 times and 4 tim
 # ## Counting by hand
 #
 # A product of a matrix (n, d) with a matrix (d, m) has n x m entries, and each is a sum of d products: n · d · m
-# **multiply-adds**. All that is expensive in attention is of this kind, so we only have to write down the shapes.
+# **multiply-adds**. All that is expensive in attention is of this kind, so you only have to write down the shapes.
 #
 # For n queries and m inputs, with keys of width qk and values of width v:
 #
@@ -111,8 +114,9 @@ predict("02", ["2 times and 2 times", "4 times and 4 times", "16 times and 4 tim
 # | keys and values from rows of width C | (m, C) · (C, qk + v) | m · C · (qk + v) |
 # | output | (n, v) · (v, D) | n · v · D |
 #
-# After attention comes an MLP on each of the n rows, two layers of D · (w · D). A **FLOP** count counts multiplication and
-# addition each, so it is twice as large; the Perceiver papers count that way, and so do we from here on.
+# After attention comes an MLP on each of the n rows: one layer from D to w · D numbers and one back, 2 · n · w · D²
+# multiply-adds. w is called the *widening*. A **FLOP** count counts multiplication and addition each, so it is twice as
+# large; the Perceiver papers count that way, and so does this course from here on.
 
 
 # %%
@@ -198,7 +202,7 @@ for name, (make, inputs, parts) in cases.items():
     assert 0 <= more < 0.25
 
 # %% [markdown]
-# The two counts of products agree to the last digit. The compiler adds what we left out, above all the softmax: a few
+# The two counts of products agree to the last digit. The compiler adds what was left out, above all the softmax: a few
 # operations for each score, while a score itself took as many as the head is wide. With narrow heads that is no longer
 # negligible.
 #
@@ -258,8 +262,8 @@ price_lines(
 #
 # ## Memory
 #
-# The compiler also knows how much memory a program will need besides its inputs and outputs, before it runs. So we can ask
-# about sizes that nobody would dare to start.
+# The compiler also knows how much memory a program will need besides its inputs and outputs, before it runs. So you can
+# ask about sizes that nobody would dare to start.
 
 # %%
 print("inputs     self-attention   512 queries   scores of each alone")
@@ -357,10 +361,10 @@ for N in (128, 512):
 # %% [markdown]
 # ## What does the bottleneck cost?
 #
-# A cheap read is worth nothing if it does not see enough. So we train: real digits, enlarged to 16 x 16 pixels, so that there
-# are 256 inputs. Two Perceivers, with 1 latent and with 16 latents of 32 channels, read them once and think for two layers. The
-# baseline is a Transformer with three such layers on all 256 inputs. All see the same digits in the same order. One seed each,
-# so small differences mean nothing.
+# A cheap read is worth nothing if it does not see enough. So the next cell trains: real digits, enlarged to 16 x 16
+# pixels, so that there are 256 inputs. Two Perceivers, with 1 latent and with 16 latents of 32 channels, read them once
+# and think for two layers. The baseline is a Transformer with three such layers on all 256 inputs. All see the same
+# digits in the same order. One seed each, so small differences mean nothing.
 
 
 # %%
@@ -407,8 +411,9 @@ print("LAB all better than guessing:", all(score.value > 0.1 for score in scores
 figures.accuracy_bars({name: (score.correct, score.total) for name, score in scores.items()}, chance=0.1)
 
 # %% [markdown]
-# In the run that is stored here, after 400 steps each, the Transformer is ahead, and 16 latents are no better than one: their
-# intervals overlap. So at the same number of steps the bottleneck does cost something.
+# In the run that is stored here, after 400 steps each, the Transformer has most right, and 16 latents hardly more than
+# one. With 297 test digits the three intervals overlap a little: that the bottleneck costs something at the same number
+# of steps is likely, no more.
 #
 # It also saves something. A digit costs the Transformer 33 times the FLOPs that it costs the Perceiver with 16 latents, and
 # above you see the seconds that the trainings took, of which a few are compiling. Equal steps are one way to compare and

@@ -92,7 +92,8 @@ photo = (cat["image"][20:265, 100:345].reshape(49, 5, 49, 5, 3).mean((1, 3)) / 2
 #
 # Attention gets a *set* of rows and cannot tell which row came from where. So each row is made to say it itself: after
 # its colour, a pixel carries its coordinates and the heights, at its place, of waves that run down and across the
-# picture. Slow waves say roughly where it is, fast waves say exactly where.
+# picture. Slow waves say roughly where it is, fast waves say exactly where. In the stripes violet is above zero and
+# orange-brown below; the number above each is the wave's height at the marked pixel.
 
 # %%
 input_row(photo, (17, 14), num_bands=64, frequencies=(1, 4, 12))
@@ -104,8 +105,8 @@ input_row(photo, (17, 14), num_bands=64, frequencies=(1, 4, 12))
 # digit are shuffled, each digit in its own way, until it looks like confetti. What happens to its test accuracy?
 #
 # Later, a photo is painted from waves. Only every other pixel is shown to the fit; the pixels between are held out. The
-# shown pixels have a Nyquist frequency of 12. What happens at the held-out pixels when the waves go up to 24 instead of
-# 12?
+# shown pixels have a Nyquist frequency of 12: a wave with more than 12 turns from one end to the other looks to them
+# like a slower one (section 4 shows it). What happens at the held-out pixels when the waves go up to 24 instead of 12?
 
 # %%
 predict("03", ["it falls to chance", "it falls a little", "it does not change at all"], choice=...)
@@ -140,8 +141,9 @@ print("in order:", in_order.round(4), "  shuffled:", shuffled.round(4))
 print("LAB attention over a shuffled set differs by less than 1e-12:", bool(np.abs(in_order - shuffled).max() < 1e-12))
 
 # %% [markdown]
-# The same for a whole Perceiver. The library's input adapter joins each pixel with an encoding of its position, so a
-# model without positions is one in which **all pixels claim to be at the same place**: the middle, (0, 0).
+# The same for a whole Perceiver, in which a few learned queries, the *latents*, read the inputs and then look at each
+# other (lesson 04 builds it). The library's input adapter joins each pixel with an encoding of its position, so a model
+# without positions is one in which **all pixels claim to be at the same place**: the middle, (0, 0).
 
 
 # %%
@@ -283,7 +285,8 @@ print("LAB equal to the library within 0.0002: True")
 # π · 112 · x makes that last digit 352 times larger. Keep this in mind for the paragraph on precision below.
 #
 # What do the bands buy? Compare the middle pixel of a 33 × 33 grid with all others, by the cosine of the angle between
-# their rows: 1 is "the same direction", and the closer to 1, the harder to tell apart.
+# their rows: 1 is "the same direction", and the closer to 1, the harder to tell apart. Bare coordinates get a 1 as a
+# third number: the middle's are (0, 0), and a row of zeros has no direction.
 
 # %%
 small = my_grid(33, 33)
@@ -303,7 +306,7 @@ map_grid(
     columns=3,
     signed=True,
     alt="How similar each pixel's position is to the middle pixel's. Coordinates only: a broad blob over much of the grid. "
-    "4 bands: a spot a few pixels wide with a cross. 16 bands: a single bright pixel on a thin cross.",
+    "4 bands: a spot a few pixels wide with a cross. 16 bands: a single dark pixel on a thin cross; dark means alike.",
 )
 
 # %% [markdown]
@@ -339,8 +342,9 @@ print("LAB bfloat16 is off by more than 1:", all(worst[cells, jnp.bfloat16] > 1 
 # ## 4. One tick past Nyquist
 #
 # Why does the list of frequencies end at half the resolution? Take 16 cells. From one cell to the next, x grows by 2/15
-# and the phase of a wave by π · f · 2/15. At f = 7.5 that is half a turn: up, down, up, down. Nothing faster can be seen
-# on this grid, and that limit, (cells − 1) / 2, is its **Nyquist frequency**. What do the cells see one tick past it?
+# and the phase of a wave by π · f · 2/15. At f = 7.5 that is half a turn: up, down, up, down. Nothing faster can be
+# seen on this grid, and that limit, (cells − 1) / 2, is its **Nyquist frequency**. What do the cells see one tick past
+# it, that is, at the next whole frequency, 8?
 
 # %%
 x = np.linspace(-1, 1, 16)
@@ -368,7 +372,7 @@ for top in (5, 6, 7, 8, 9):
 # %% [markdown]
 # Now the published numbers. The paper calls μ/2 the Nyquist frequency of a target resolution μ, so 224 pixels get
 # frequencies from 1 to 112. On a grid that includes both ends the limit is 223/2 = 111.5: the last of the 64 bands is
-# half a tick too fast.
+# 0.5 too fast.
 
 # %%
 x, bands = np.linspace(-1, 1, 224), np.linspace(1, 112, 64)
@@ -419,7 +423,7 @@ for top in (4, 9, 12, 14, 18, 24):
     print(f"waves up to {top:2d}: shown {on_shown[top - 1]:5.1f} dB, held out {on_held_out[top - 1]:5.1f} dB")
 print(f"all in the mean colour: held out {mean_colour:.1f} dB")
 print("LAB up to Nyquist the shown pixels fit better with each wave:", bool(np.all(np.diff(on_shown[:12]) > 0)))
-print("LAB past Nyquist the shown pixels gain nothing more:", on_shown[17] < on_shown[11] + 1)
+print("LAB from 12 to 18 waves the shown pixels gain less than 1 dB:", on_shown[17] < on_shown[11] + 1)
 print("LAB with waves up to 24 the held-out pixels are worse than the mean colour:", on_held_out[23] < mean_colour)
 assert on_held_out[23] < mean_colour - 5 < on_held_out[11] - 5
 left = paintings[24][1::2, 1::2].mean() / photo[1::2, 1::2].mean()
@@ -444,11 +448,12 @@ image_grid(
 )
 
 # %% [markdown]
-# Read the curve from left to right. Up to 12, every wave brings detail to the shown pixels, and at 12 they are matched.
-# On the shown pixels wave 13 *is* wave 11, wave 14 is wave 10 and so on, so the fit gives one half to each. Halfway
-# between two shown pixels the two are opposite: **they cancel**. So each tick past Nyquist takes one slower wave away
-# from the held-out pixels. The first few are hardly missed, then the error grows, and wave 24 is the alias of the
-# constant, +1 on every shown pixel and −1 between: there the brightness itself cancels.
+# Read the curves from left to right; that of the shown pixels leaves the picture at 60 dB. Up to 12, every wave brings
+# detail to the shown pixels, and at 12 they are matched. On the shown pixels wave 13 *is* wave 11, wave 14 is wave 10
+# and so on, so the fit gives one half to each. Halfway between two shown pixels the two are opposite: **they cancel**.
+# So each tick past Nyquist takes one slower wave away from the held-out pixels. The first few are hardly missed, then
+# the error grows, and wave 24 is the alias of the constant, +1 on every shown pixel and −1 between: there the
+# brightness itself cancels.
 #
 # ### The same with a network that learns
 #
@@ -527,7 +532,7 @@ image_grid(
     columns=5,
     alt="What the network painted of the cat from five encodings. Coordinates: a blur. Bands to 4: a recognisable cat. "
     "Bands to 12: sharp with some grain. Bands to 24: a fine pattern over the cat. Learned table: right on the shown "
-    "pixels, arbitrary between. Above each, the PSNR on shown and held-out pixels.",
+    "pixels, a nearly even brown between. Above each, the PSNR on shown and held-out pixels.",
 )
 
 # %% [markdown]
@@ -604,9 +609,9 @@ assert all(scores[name].value > best_blind + 0.25 for name in ("Fourier features
 accuracy_bars({name: (score.correct, score.total) for name, score in scores.items()}, chance=0.1)
 
 # %% [markdown]
-# Without positions the Perceiver stays near what the nearest neighbour makes of sorted ink. With them it reads digits. And
-# the nearest neighbour with its pixels in place, which needs no training, is as good or better on this little set: digits
-# that are centred and all of one size are an easy case, and nothing in this lesson says otherwise.
+# Without positions the Perceiver stays near what the nearest neighbour makes of sorted ink. With them it reads digits.
+# And the nearest neighbour with its pixels in place, which needs no training, is better on this little set: digits that
+# are centred and all of one size are an easy case.
 #
 # On ImageNet the same comparison was made with millions of parameters: **78.0 %** with Fourier features, **70.9 %** with a
 # fully learned table (2103.03206, tables 1 and 2; the learned one with a single read, because eight were unstable).
@@ -735,15 +740,16 @@ image_grid(
 
 # %% [markdown]
 # The paper takes **crop-relative** coordinates, −1 to 1 over whatever was cut out: with coordinates of the whole image
-# its authors saw the model overfit (2103.03206, section 4.1). With them the nose moves from crop to crop, and the model
-# has to learn noses, not a place. The library does the same unless you hand it other coordinates with `positions=`.
+# its authors saw the model overfit (2103.03206, section 4.1). With crop-relative ones the nose moves from crop to crop,
+# and the model has to learn noses, not a place. The library does the same unless you hand it other coordinates with
+# `positions=`.
 #
 # ## 9. Explore
 #
 # The same waves, under your hands, on the row of the photo that runs through the cat's eyes: 25 cells are shown, the 24
 # pixels between them are held out. Three things to discover:
 #
-# 1. Set 16 cells, a resolution of 16 and 8 bands, and look at band 8, one tick past (cells − 1) / 2. Which slower wave
+# 1. Set 16 cells, a resolution of 16 and 8 bands, and look at band 8, the first past (cells − 1) / 2. Which slower wave
 #    goes through the same dots?
 # 2. Back to 25 cells, with 24 bands: raise the resolution to 48. What do the cells see of the fastest sine? What has
 #    become of the fit between the dots, and did the dots themselves get worse?

@@ -11,11 +11,10 @@
 # - say what an answer costs, and why training may ask for a part of them;
 # - use one model for several tasks, and judge by measuring whether it is worth it;
 # - ask between the pixels and say what that brings, against plain interpolation;
-# - tell the two coordinate systems of the published models apart;
 # - measure optical flow against methods that learn nothing.
 #
 # **Needs** lesson [04](04_the_perceiver.ipynb) (the Perceiver) and lesson [03](03_where_am_i.ipynb) (positions).
-# **Next** lesson 07 asks for bytes that are hidden. **Time** about 80 minutes with the exercises. The cells alone
+# **Next** in lesson [07](07_bytes_not_tokens.ipynb) you ask for bytes that are hidden. **Time** about 80 minutes with the exercises. The cells alone
 # take a few minutes on two cores.
 
 # %%
@@ -81,6 +80,9 @@ from perceiver_lab.training.flow import (
 # On the left, what you know from lesson 04: latents read the inputs and work on themselves. On the right, what is
 # new. The **decoder** is a cross-attention the other way round: now the latents are what is read, and the readers are
 # **queries**, one for each output that you want.
+#
+# The letters are those of lesson 04: M inputs of C channels, N latents of D. Two are new: O queries of E channels, and
+# as many outputs, of K numbers each. In the picture M is 144, N is 32, and O is 40,000.
 
 # %%
 figures.perceiver_io_diagram(num_inputs=144, num_layers=2)
@@ -200,9 +202,10 @@ for name, asked in queries.items():
 #
 # ## The same, from the library
 #
-# `PositionQueries` makes queries of one kind, `MultimodalQueries` puts several kinds side by side and widens them
-# with what is learned, `Decoder` asks, `MultimodalOutput` has a linear layer for each kind, and `PerceiverIO` holds
-# it all together. Give it your weights: asked for everything, it must say what yours says.
+# `PositionQueries` makes queries of one kind, `MultimodalQueries` puts several kinds side by side and widens them with
+# what is learned, `Decoder` asks, `MultimodalOutput` has a linear layer for each kind, and `PerceiverIO` holds it all
+# together. Give it your weights: asked for the first three kinds, it must say what yours says (the fourth comes with
+# the flow).
 
 # %%
 waves = FourierPositions((48, 48), num_bands=12, max_resolution=(24, 24))  # 1, 2, ..., 12 turns
@@ -238,7 +241,7 @@ nnx.replace_by_pure_dict(
     },
 )
 nnx.update(model, state)
-theirs, difference = model.decode(latents), 0.0
+theirs, difference = nnx.jit(PerceiverIO.decode)(model, latents), 0.0
 for name, said in theirs.items():
     yours = linear(heads[name], decode(weights, latents, queries[name]))
     yours = yours[:, 0] if name == "class" else yours
@@ -377,9 +380,12 @@ print("LAB shipped: class, count and mask above 0.8: True")
 
 
 # %%
+predict_all = nnx.jit(recipe.predict)
+
+
 def said_by(model, images):
     """Everything that a model says about uint8 pictures."""
-    return jax.tree.map(np.asarray, recipe.predict(model, {"image": jnp.asarray(images, jnp.float32) / 127.5 - 1}))
+    return jax.tree.map(np.asarray, predict_all(model, {"image": jnp.asarray(images, jnp.float32) / 127.5 - 1}))
 
 
 shown = scenes["image"][:6]
@@ -387,8 +393,9 @@ said = said_by(shipped.model, shown)
 colours = np.clip((said["colour"] + 1) * 127.5, 0, 255).astype(np.uint8).reshape(shown.shape)
 kinds = figures.labels_to_rgb(said["kind"].argmax(axis=-1)).reshape(shown.shape)
 words = [f"says {KINDS[said['class'][i].argmax()]}, {1 + said['count'][i].argmax()}" for i in range(6)]
+seen = [", ".join(KINDS[kind - 1] for kind in np.unique(one.argmax(axis=-1)) if kind) for one in said["kind"]]
 figures.image_grid(
-    np.concatenate([shown, colours, kinds]), columns=6, titles=[*words, *["colour"] * 6, *["kind"] * 6],
+    np.concatenate([shown, colours, kinds]), columns=6, titles=[*words, *["colour"] * 6, *seen],
     alt="Six scenes; below them the colours and the kinds that the model says at each pixel.",
 )  # fmt: skip
 
@@ -441,10 +448,11 @@ assert spread.metrics["colour_loss"] < 1.05 * every.metrics["colour_loss"]
 print("LAB an eighth, spread out: error within 5 % of that of all points: True")
 
 # %% [markdown]
-# All points are best, for more than four times the work in every step. Neighbouring points say nearly the same, so
-# an eighth of them say most of what there is to say, and more of it when they are spread out: 288 random points leave
-# holes and crowd elsewhere. What you save buys more scenes or steps. The paper does so with its videos, and the
-# shipped model was trained so (at random points).
+# All points are best, though hardly better than the eighth that is spread out (the intervals overlap), and for more
+# than four times the work in every step. Neighbouring points say nearly the same, so an eighth of them say most of what
+# there is to say, and more of it when they are spread out: 288 random points leave holes and crowd elsewhere. What you
+# save buys more scenes or steps. The paper does so with its videos, and the shipped model was trained so (at random
+# points).
 #
 # ### Between the pixels
 #
@@ -574,18 +582,21 @@ print("LAB a pair", pairs["frames"].shape[1:], " its flow", pairs["flow"].shape[
 figures.flow_grid({"no motion": 0 * pairs["flow"][0]}, frames=pairs["frames"][0], truth=pairs["flow"][0])
 
 # %% [markdown]
-# The model is small: 48 latents. To be trainable on two cores, it differs from the paper's in three ways. A row of
-# its inputs is a window of 11 x 11 pixels of both frames (the paper: 3 x 3); its encoder reads every fourth pixel of
-# every fourth row, a sixteenth of them; and its decoder adds the query to what it read, which the paper leaves out
-# for flow. But it asks at **all** pixels: a query is the row that the encoder would have read there.
+# The model is small: 48 latents. To be trainable on two cores, it differs from the paper's in three ways. A row of its
+# inputs is what a small network makes of 11 x 11 pixels of both frames, in grey, and of 11 x 11 of the same frames at
+# half their size, so that it sees farther: 96 numbers, and 26 for the place (the paper: the raw values of 3 x 3
+# pixels); its encoder reads every fourth pixel of every fourth row, a sixteenth of them; and its decoder adds the query
+# to what it read, which the paper leaves out for flow. But it asks at **all** pixels: a query is the row that the
+# encoder would have read there.
 
 # %%
 flow_recipe = recipes.get("flow_perceiver_io")
-flow_model = flow_recipe.make_model(nnx.Rngs(0))
-frames = jnp.zeros((1, 2, 48, 64, 3))
-print("LAB the encoder reads", flow_model.input_adapter(frames, cells=jnp.array(flow_model.read_cells)).shape)
-print("LAB the queries are  ", flow_model.input_adapter(frames).shape)
-print("LAB the flow is      ", flow_model(frames).shape)
+flow_model = nnx.eval_shape(lambda: flow_recipe.make_model(nnx.Rngs(0)))  # shapes only: nothing is drawn or computed
+read_cells, frames = np.array(flow_model.read_cells), jax.ShapeDtypeStruct((1, 2, 48, 64, 3), jnp.float32)
+reading = nnx.eval_shape(lambda model, x: model.input_adapter(x, cells=read_cells), flow_model, frames)
+print("LAB the encoder reads", reading.shape)
+print("LAB the queries are  ", nnx.eval_shape(lambda model, x: model.input_adapter(x), flow_model, frames).shape)
+print("LAB the flow is      ", nnx.eval_shape(lambda model, x: model(x), flow_model, frames).shape)
 print(f"LAB {flow_recipe.num_parameters():,} parameters")
 
 # %% [markdown]
@@ -633,9 +644,9 @@ print("LAB shipped: less than half of the error of no motion: True")
 # Read it honestly. The shipped model is the best of them here, but it is at home here: it has learned from 4,000 pairs
 # that were made the same way, and the classical methods have learned nothing. Where pixels stay in sight, TV-L1 is
 # close. The difference is largest on the shapes, which are small and jump against what surrounds them: that is what
-# training taught. Where nothing was taught, the order turns round, as you will see on two real photos below. The
-# short training beats the best constant vector, which knows the truth, and on the shapes it does so by far; but it is
-# behind the classical methods.
+# training taught. Where nothing was taught, the order turns round, as you will see on a real pair below. The short
+# training beats the best constant vector, which knows the truth, and on the shapes it does so by far; but it is behind
+# the classical methods.
 #
 # What the published model reaches beside two networks that were made for flow, all trained on synthetic pairs
 # (AutoFlow) and tested on others (end-point errors in pixels, the paper's table 3):
@@ -818,7 +829,7 @@ check("06.1", answer)
 # *look it up, about 3 minutes*
 #
 # A decoder with 4 heads reads 32 latents. You give it 8 scenes and ask each for its class (one query), its count (one
-# query) and the colours at 288 points, all in one call. Which shape have the attention weights?
+# query) and the colours at 288 points, all in one call. What shape do the attention weights have?
 
 # %%
 answer = ...
@@ -862,8 +873,11 @@ check("06.4", answer)
 # answers, (o, k). Return the answers to all of `queries`, in order; their number need not be a multiple of `size`.
 
 # %%
-answer = ...
-check("06.5", answer)
+def in_chunks(answer, queries, size):
+    ...
+
+
+check("06.5", in_chunks)
 
 # %% [markdown]
 # ### 06.6 Where nobody knows
@@ -874,8 +888,11 @@ check("06.5", answer)
 # measured everywhere: there it holds NaN, and those pixels do not count.
 
 # %%
-answer = ...
-check("06.6", answer)
+def mean_error(flow, truth):
+    ...
+
+
+check("06.6", mean_error)
 
 # %% [markdown]
 # ## What you now know
@@ -891,8 +908,8 @@ check("06.6", answer)
 #   paid.
 # - Asked between the pixels, the model answers smoothly, and no better than its own answers interpolated. What the
 #   latents have lost, no number of queries brings back.
-# - With the inputs as queries, a Perceiver IO finds out where things move with hardly anything built in for it: near
-#   TV-L1 on pairs like those of its training, behind it on a real pair unlike them.
+# - With the inputs as queries, a Perceiver IO finds out where things move with hardly anything built in for it: a
+#   little ahead of TV-L1 on pairs like those of its training, behind it on a real pair unlike them.
 # - The published models place selected cells otherwise than whole grids. Mixing the two shifts the answers.
 #
 # ## Sources

@@ -15,8 +15,8 @@
 # - hand what it learned on to another task, and measure whether it helped.
 #
 # **Needs** lesson [06](06_ask_anything.ipynb) (queries) and lesson [03](03_where_am_i.ipynb) (positions).
-# **Next** lesson 08 puts several senses into one array. **Time** about 85 minutes with the exercises. The cells alone
-# take a few minutes on two cores.
+# **Next** lesson [08](08_many_senses.ipynb) puts several senses into one array. **Time** about 85 minutes with the
+# exercises. The cells alone take a few minutes on two cores.
 
 # %%
 # The same in every lesson. It finds the course; in Colab it fetches the course first.
@@ -90,9 +90,9 @@ figures.masked_bytes_diagram()
 # %% [markdown]
 # ## Commit yourself
 #
-# You hide 15 % of the bytes of Shakespeare's plays and train. If all 256 bytes were equally likely, naming a hidden
-# one would cost 8 bits. The model gets down to about 4.8 bits in its first three hundred steps, and there it stays for
-# hundreds more. What has it learned by then? Put a letter in place of the dots.
+# You hide 15 % of the bytes of Shakespeare's plays and train. If all 256 bytes were equally likely, naming a hidden one
+# would cost 8 bits. In its first three hundred steps the model gets down to about 5 bits, and for hundreds more it
+# hardly moves: at step 700 it stands near 4.8. What has it learned by then? Put a letter in place of the dots.
 
 # %%
 predict(
@@ -347,7 +347,7 @@ print("LAB padding with a mask changes nothing: True")
 # %% [markdown]
 # ## Train it
 #
-# The text are plays by Shakespeare, about a megabyte. Of every 64 KiB the last 8 are held out: nothing below is
+# The text is that of plays by Shakespeare, about a megabyte. Of every 64 KiB the last 8 are held out: nothing below is
 # measured on a byte that was trained on. A training example is a window of 64 bytes from anywhere, with 15 % of its
 # bytes hidden, drawn anew each time. The loss counts the hidden bytes only, and we look at it in bits.
 
@@ -419,8 +419,9 @@ print(f"Fourier positions, untrained: bytes {model.input_adapter.embedding[...].
 #
 # With Fourier positions the plateau ends after about 700 steps, and then the loss falls fast: 2.6 bits at step 2,000.
 # At the end of its training, order is everything to that model: shuffled text costs it more than twice what the
-# frequencies alone would. With learned positions there is no such moment. The curve leaves the line only after about a
-# thousand steps, and creeps: at step 2,000 it has won half a bit. Order does count by then, but not for much.
+# frequencies alone would. With learned positions there is no such moment. The curve drifts off the line from about step
+# 700 on, and creeps: at step 1,000 it has won a tenth of a bit, at step 2,000 half a bit. Order does count by then, but
+# not for much.
 #
 # Why is there a plateau at all? To beat the frequencies, three things have to come together. The latents must hear
 # *where* a byte stands; the query of a place must find the latents that listened near it; and what they say must be
@@ -497,11 +498,11 @@ bits_seen = {f"counts: {name}": how["seen"] for name, how in counted.items()}
 figures.bits_bars({**bits_seen, **found}, title="single bytes hidden, held-out text")
 
 # %% [markdown]
-# Read the two columns before you judge the model. Against the counts that are *told*, it loses by far. Against those
-# that *see* what it sees, it wins, and by more than the intervals. Whoever compares with the first table concludes
-# that a neural network is beaten by a lookup of four neighbours; whoever compares with the second finds that it is
-# ahead. The difference is the holes: for half of the hidden bytes at least one of these four neighbours is hidden too,
-# or lies outside of the window, and the counts fall back to a shorter context.
+# Read the two columns before you judge the model. Against the best counts that are *told* (1.10), it loses by far.
+# Against all that *see* what it sees, it wins, and by more than the intervals. Whoever compares with the first table
+# concludes that a neural network is beaten by a lookup of four neighbours; whoever compares with the second finds that
+# it is ahead. The difference is the holes: for half of the hidden bytes at least one of these four neighbours is hidden
+# too, or lies outside of the window, and the counts fall back to a shorter context.
 #
 # The Transformer is ahead: 1.30 bits against 1.49, at the same FLOPs, data and steps, and with fewer weights (229,574
 # instead of 383,048). Half way through its training it was already below where the Perceiver IO ends. It sat on the
@@ -595,10 +596,9 @@ for number in (725, 889, 45):
     print()
 
 # %% [markdown]
-# A whole word is a much harder thing to miss than a byte: 3.6 bits for each of its bytes instead of 1.5. Counting does
-# not get far, for inside of the hole nothing is visible: 4.5 bits, where the frequencies alone cost 5.1. Even the
-# model that has only seen single bytes hidden is better than that, and 4,000 steps on the task itself win another half
-# a bit.
+# A whole word is much harder to fill in than a byte: 3.6 bits for each of its bytes instead of 1.5. Counting does not
+# get far, for inside the hole nothing is visible: 4.5 bits, where the frequencies alone cost 5.1. Even the model that
+# has only seen single bytes hidden is better than that, and 4,000 steps on the task itself win another half a bit.
 #
 # Now look at what it says. The ends of a hole are plausible, a capital after a speaker's name, a comma before *and*;
 # yet hardly anything of it is a word. Each byte is asked for by a query of its own, and gets the likeliest at that
@@ -643,10 +643,9 @@ for length in budget(ci=(64, 128), lab=(64, 256, 1024)):
 # %% [markdown]
 # At 64 bytes the two are level, by design. At 2,048 the Transformer needs 14 times the FLOPs, because its scores grow
 # with the square of the length. By the clock, which also pays for moving these scores through memory, the gap is wider
-# still. (The machine had other work to do meanwhile: compare the two columns, and take the milliseconds lightly.) But
-# read this for what it is: a count of costs. It keeps 32 latents at all lengths, and nothing here says that 32 latents
-# are enough for 2,048 bytes. The published model takes 256 for those; at the same FLOPs, 128 latents reach 75.84 on
-# GLUE, 256 reach 80.95 and 512 reach 80.92 (table 15).
+# still. But read this for what it is: a count of costs. It keeps 32 latents at all lengths, and nothing here says that
+# 32 latents are enough for 2,048 bytes. The published model takes 256 for those; at the same FLOPs, 128 latents reach
+# 75.84 on GLUE, 256 reach 80.95 and 512 reach 80.92 (table 15).
 #
 # ## Hand it on: who speaks?
 #
@@ -730,10 +729,10 @@ order = np.argsort(of_latents.argmax(axis=-1))
 figures.latents_on_text(of_latents[order], masked["bytes"][chosen], names=[str(number) for number in order])
 
 # %% [markdown]
-# Nobody told the model that neighbours belong together. It has found out: each latent has taken a few bytes in a row,
-# next latent, next bytes, and so the whole text is divided up. In numbers, over 50 windows: how much of what a map
-# does is explained by the place alone, whatever stands there, and how much by the byte alone, wherever it stands? And
-# does the decoder's query for a place go to the latents that read that place?
+# Nobody told the model that neighbours belong together. It has found out: nearly every latent has taken a few bytes in
+# a row, next latent, next bytes, and so the whole text is divided up. In numbers, over 50 windows: how much of what a
+# map does is explained by the place alone, whatever stands there, and how much by the byte alone, wherever it stands?
+# And does the decoder's query for a place go to the latents that read that place?
 
 # %%
 rows = read.transpose(1, 2, 0, 3).reshape(4, 32, -1)  # (head, latent, every byte of every window)
@@ -849,21 +848,27 @@ check("07.4", answer)
 # (3).
 
 # %%
-answer = ...
-check("07.5", answer)
+def hide_words(ids, chosen):
+    ...
+
+
+check("07.5", hide_words)
 
 # %% [markdown]
 # ### 07.6 The number of this lesson
 #
 # *build, about 8 minutes: the number that all models here are compared by*
 #
-# Write `bits(logits, targets, hidden)`: bits per hidden byte. `logits` are (b, m, v), one row of v for each of m
+# Write `hidden_bits(logits, targets, hidden)`: bits per hidden byte. `logits` are (b, m, v), one row of v for each of m
 # bytes in b windows; `targets` (b, m) are the ids that really stand there; `hidden` (b, m) is True where a byte was
 # hidden. Average over all hidden bytes of all windows.
 
 # %%
-answer = ...
-check("07.6", answer)
+def hidden_bits(logits, targets, hidden):
+    ...
+
+
+check("07.6", hidden_bits)
 
 # %% [markdown]
 # ## What you now know
@@ -872,10 +877,12 @@ check("07.6", answer)
 #   Perceiver pays for length once per latent.
 # - A model that fills bytes in is a Perceiver IO with one query per place, and its output layer is the embedding of
 #   its input: it is tied.
-# - A masked model stalls at the frequencies of the bytes, until places, latents and queries have found each other.
-#   Loud positions shorten that.
-# - A baseline must see no more than the model does. Against counts that are told hidden neighbours, ours would lose;
-#   against counts that see what it sees, it wins where the context has holes, and draws where it is whole.
+# - A masked model stalls at the frequencies of the bytes, until places, latents and queries have found each other. With
+#   loud Fourier positions, queries of the same kind and a decoder that adds them, it was left sooner; which of the
+#   three does it, was not measured.
+# - A baseline must see no more than the model does. Against counts that are told two neighbours on either side, hidden
+#   or not, ours would lose; against counts that see what it sees, it wins where the context has holes, and draws where
+#   it is whole.
 # - At 64 bytes a Transformer of the same FLOPs guesses better; what latents buy is length.
 # - Padding is read like any other byte unless a mask says otherwise.
 # - Trained on single bytes, the latents divide the text among themselves, place by place.

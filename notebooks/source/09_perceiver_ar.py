@@ -77,8 +77,8 @@ from perceiver_lab.training import train
 # ## The idea in one picture
 #
 # Below, ten inputs: what was said so far. The latents are not learned this time: they are made of the **last** inputs,
-# and each keeps the place of its own. Latent 1 sits at place 7. It may read places 0 to 7, and has to say what stands
-# at place 8.
+# and each keeps the place of its own. Latent 1 sits at place 7. It may read places 0 to 7 (7, at the dashed line, is
+# its own), and has to say what stands at place 8.
 
 # %%
 figures.perceiver_ar_diagram()
@@ -86,9 +86,9 @@ figures.perceiver_ar_diagram()
 # %% [markdown]
 # ## Something to foretell
 #
-# The task is the one on which the paper shows how far back its model can look: **copying**. A sequence of 64 events: a
-# start token, 31 random symbols out of 256, the same symbols backwards, an end token (synthetic, made by rule). The
-# release does it with 131,072 events.
+# The task is the one with which the release shows how far back such a model can look: **copying**. A sequence of 64
+# events: a start token, 31 random symbols out of 256, the same symbols backwards, an end token (synthetic, made by
+# rule). The release does it with 131,072 events.
 #
 # Nothing tells a symbol of the first half. Everything in the second half is certain, for whoever looks at the right
 # place: event 32 repeats event 31, and event 62 repeats event 1.
@@ -226,6 +226,7 @@ print("LAB yours and the library's agree to 1e-4:", difference < 1e-4)
 # leak.
 
 # %%
+# One number is differentiated: a latent's logits, with weights from 0 to 258, so that none cancels another.
 gradients = jax.jacrev(lambda x: answer_from(weights, x, read_mask, latent_mask)[0, 1] @ np.arange(259.0))(inputs)
 print("the latent at place 7, gradient by each input:", np.round(np.linalg.norm(gradients[0], axis=-1), 1))
 
@@ -257,7 +258,8 @@ figures.who_sees_whom(
 # did. This is why the latent layers need their mask too. (The last latent of the middle model does not leak: there is
 # nothing after it.)
 #
-# The library's model, at its full size and with sequences of different lengths, which are padded with 0 on the right:
+# The library's model, at its full size and with sequences of different lengths, which are padded with 0 on the right. A
+# latent for which there is no input stands at place -1, and is not judged:
 
 # %%
 several = jnp.where(jnp.arange(size) < jnp.array([63, 40, 5])[:, None], jnp.asarray(events[:3]), 0)
@@ -390,8 +392,8 @@ reveal("09", "B", "nothing can be foretold until it looks at the right place, an
 # anywhere. But as soon as a little of either is there, each makes the other worth more.
 #
 # (A point of the curve is the mean of ten batches, each of which is cut off at places drawn at random. Some draws ask
-# for less of the first half than others, so that single points lie up to 0.1 below the floor and others above it. Over
-# hundreds of steps this evens out: see the mean above.)
+# for less of the first half than others, so that single points lie more than 0.1 below the floor and others as far
+# above it. Over hundreds of steps this evens out: see the mean above.)
 #
 # ## A loss that is too good
 #
@@ -583,9 +585,10 @@ metrics = recipe.metrics(rotary.model, mode())
 print(f"{metrics['copy_accuracy']:.1%} of the events right, {metrics['bits_per_copied_token']:.2f} bits each")
 
 # %% [markdown]
-# It stays flat. After 1,200 steps there is no stripe, and the loss has moved by 0.2 nats. Not even the end token is
-# known: that would be one event in 32. A query that is turned by its place can ask for a distance, and here every place
-# needs another one. Where a latent stands it could only tell from side effects, such as how much it may see.
+# It stays flat. After 1,200 steps there is no stripe, and the loss has moved by 0.2 nats. Even the end token is not
+# known for sure: that alone would be one event in 32, or 3.1 %. A query that is turned by its place can ask for a
+# distance, and here every place needs another one. Where a latent stands it could only tell from side effects, such as
+# how much it may see.
 #
 # One run with one setting proves no impossibility. But it shows that positions are a choice that follows from the
 # question. In text it is mostly the other way round: a word depends on the words just before it, wherever in the book
@@ -712,8 +715,11 @@ check("09.4", answer)
 # read an input. The latents sit at the last places, and each may read up to its own, that one included.
 
 # %%
-answer = ...
-check("09.5", answer)
+def read_mask(num_inputs, num_latents):
+    ...
+
+
+check("09.5", read_mask)
 
 # %% [markdown]
 # ### 09.6 A leak detector
@@ -725,8 +731,11 @@ check("09.5", answer)
 # `(n, m)`, True where an output depends on an input that comes after its place.
 
 # %%
-answer = ...
-check("09.6", answer)
+def find_leaks(sizes, places):
+    ...
+
+
+check("09.6", find_leaks)
 
 # %% [markdown]
 # ## What you now know
@@ -743,8 +752,8 @@ check("09.6", answer)
 # ## Sources
 #
 # - C. Hawthorne et al., *General-purpose, long-context autoregressive modeling with Perceiver AR*, ICML 2022,
-#   [2202.07765](https://arxiv.org/abs/2202.07765). Latents made of the last inputs, causal masks: section 3; the copy
-#   task.
+#   [2202.07765](https://arxiv.org/abs/2202.07765). Of this paper, only the abstract was at hand for this lesson; all
+#   else comes from the code.
 # - The released code: [google-research/perceiver-ar](https://github.com/google-research/perceiver-ar): masks, rotary
 #   and absolute positions, the copy task of 131,072 events (`random_mirrored_131072`).
 # - J. Su et al., *RoFormer: Enhanced Transformer with Rotary Position Embedding*, 2021,

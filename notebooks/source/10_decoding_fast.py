@@ -53,6 +53,7 @@ from perceiver_lab.course import setup
 setup()
 
 # %%
+import functools
 import tempfile
 import time
 
@@ -78,9 +79,10 @@ from perceiver_lab.training import OptimizerConfig, next_token_loss, train
 # %% [markdown]
 # ## The idea in one picture
 #
-# A row for each token that is said. Above, the inputs, whose keys and values are kept for good. Below, the latents: a
-# **full pass** makes 4 of them, every further token adds one, and when there are 8 of them, the next full pass starts
-# again with 4. Orange is what has to be computed.
+# Each row is a token that is said. Its upper line shows the inputs, its lower line the latents. A **full pass** makes 4
+# latents, every further token adds one, and when there are 8 of them, the next full pass starts again with 4. Orange is
+# what has to be computed. (Keys and values of the inputs could be kept for good, as you will see. A full pass of the
+# library makes them anew all the same: it begins with an empty cache.)
 
 # %%
 figures.cache_film(given=6, num_steps=12, num_latents=8, refill_to=4)
@@ -112,8 +114,12 @@ adapter = TokenInput(40, 32, positions=[SinusoidalPositions(65, 32)], rngs=rngs)
 small = PerceiverAR(config, input_adapter=adapter, zero_output=False, rngs=rngs)
 weights = nnx.to_pure_dict(nnx.state(small, nnx.Param))
 tokens = np.random.default_rng(10).integers(3, 40, 40)
+# Compiled, a call is one program; uncompiled it is a hundred small ones, each of which is made anew for every length.
+whole_pass = nnx.jit(PerceiverAR.__call__, static_argnames="num_latents")
+further = nnx.jit(extend, static_argnames="num_latents")
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def after_read_and_layers(length):
     """Inputs, and the latents of places length - 6 to length - 1 after the read and after the layers."""
     placement = small.place(jnp.asarray(tokens[None, :length]))
@@ -205,12 +211,12 @@ def read_on(w, cache, fresh, num_latents):
 
 # %%
 logits, cache = read_on(weights, nothing(), tokens[:10], 3)
-_, theirs = extend(small, empty_cache(small, 1), jnp.asarray(tokens[None, :10]), num_latents=3)
+_, theirs = further(small, empty_cache(small, 1), jnp.asarray(tokens[None, :10]), num_latents=3)
 worst = 0.0
 for step, length in enumerate((11, 12, 13), 1):
     logits, cache = read_on(weights, cache, tokens[length - 1 : length], 1)
-    library, theirs = extend(small, theirs, jnp.asarray(tokens[None, length - 1 : length]))
-    honest = small(jnp.asarray(tokens[None, :length]), num_latents=3 + step)[0, -1]
+    library, theirs = further(small, theirs, jnp.asarray(tokens[None, length - 1 : length]))
+    honest = whole_pass(small, jnp.asarray(tokens[None, :length]), num_latents=3 + step)[0, -1]
     worst = max(worst, float(jnp.abs(logits[-1] - honest).max()), float(jnp.abs(library[0, -1] - honest).max()))
     print(f"LAB {length} tokens read, latents at places", cache["places"].tolist())
 assert worst < 1e-3
@@ -331,8 +337,8 @@ def by_markov(tokens, count):
 # **temperature 1**. Dividing the logits by T first makes them sharper (T < 1) or flatter (T > 1); T = 0, **greedy**,
 # stands for always taking the likeliest. A rule can drop the long tail, in which each token is unlikely, but the whole
 # is not: **top-k** keeps the k likeliest tokens; the **nucleus** keeps the likeliest that together have at least
-# probability p; **min-p** keeps those at least so many times as likely as the likeliest. In the released code rules
-# come first, and the temperature acts on what is left.
+# probability p; **min-p** keeps those whose probability is at least a given share of the likeliest's. In the released
+# code rules come first, and the temperature acts on what is left.
 
 
 # %%
@@ -360,7 +366,7 @@ def filtered(logits, temperature=1.0, **rules):
 
 
 events = np.concatenate([[SOS], four_bars[names[0]]]).astype(np.int32)
-said = np.asarray(bach.model(jnp.asarray(events[None]), num_latents=64)[0, -1], np.float64)
+said = np.asarray(whole_pass(bach.model, jnp.asarray(events[None]), num_latents=64)[0, -1], np.float64)
 soprano = said[3 : 3 + chorales.VALUES]
 settings = {
     "T = 1": {}, "T = 0.5": {"temperature": 0.5}, "T = 1.6": {"temperature": 1.6},
@@ -407,7 +413,7 @@ sampled["Markov chain"] = [by_markov(four_bars[name], 64 * bars) for name in nam
 figures.piano_roll(grid_notes(chorales.events_grid(sampled["T = 1"][0])), prompt=64)
 
 # %% [markdown]
-# This is one of them at T = 1, behind the dashed line. The same prompt, T = 0:
+# This is one of them at T = 1, after the dotted line. The same prompt, T = 0:
 
 # %%
 figures.piano_roll(grid_notes(chorales.events_grid(sampled["T = 0"][0])), prompt=64)
@@ -461,10 +467,10 @@ reveal("10", "B", "'goes on' is mostly the likeliest: fewer tones begin, and mor
 #
 # At T = 1 as many tones begin as in Bach, and the model is as surprised by itself as by him. That is what temperature 1
 # means: to draw what is as likely as in the training data, as far as the model knows. It does not know everything: it
-# clashes nearly twice as often. Each wrong tone is unlikely, but there are many, and the next token has to live with
-# what was drawn. A nucleus of 0.9 drops that tail and clashes as rarely as Bach, but moves less. At T = 1.6 the tail
-# rules. And the chain has nearly as many tones as Bach and no ear: all it knows is the last token, what another voice
-# did just now.
+# clashes more than half again as often. Each wrong tone is unlikely, but there are many, and the next token has to live
+# with what was drawn. A nucleus of 0.9 drops that tail and clashes hardly more than Bach, but moves less. At T = 1.6
+# the tail rules. And the chain has a few more tones than Bach and no ear: all it knows is the last token, what another
+# voice did just now.
 #
 # Numbers do not sing. Here are the first two bars behind the prompt, made of sines, at three temperatures. (Only what
 # the model wrote is played and stored here; with the prompt, and as far as you like, you hear it in the stepper below.)
@@ -503,11 +509,11 @@ print("LAB the same notes come back from the file:", {note[:3] for note in again
 # roll on:
 
 # %%
-_, rolled = extend(small, empty_cache(small, 1), jnp.asarray(tokens[None, :13]), num_latents=6)  # it is full
+_, rolled = further(small, empty_cache(small, 1), jnp.asarray(tokens[None, :13]), num_latents=6)  # it is full
 apart = []
 for length in range(14, 21):
-    library, rolled = extend(small, rolled, jnp.asarray(tokens[None, length - 1 : length]))
-    honest = small(jnp.asarray(tokens[None, :length]))[0, -1]  # 6 latents, as many as the cache has
+    library, rolled = further(small, rolled, jnp.asarray(tokens[None, length - 1 : length]))
+    honest = whole_pass(small, jnp.asarray(tokens[None, :length]))[0, -1]  # 6 latents, as many as the cache has
     apart.append(float(jnp.abs(library[0, -1] - honest).max()))
 print("differences", *(f"{one:.3f}" for one in apart))
 assert min(apart) > 1e-3
@@ -579,16 +585,16 @@ for row, place in enumerate(range(count - 128, count)):
             back[far, (other - 1) % 4] += weights[row, other] / 128
 up_to = {far: back[: far + 1].sum() for far in (1, 4, 8, 16, 32, 64)}
 print("share of the weight up to so many sixteenths back:", *(f"{far}: {share:.0%} " for far, share in up_to.items()))
-print("by voice:", *(f"{voice} {share:.0%} " for voice, share in zip(chorales.VOICES, back.sum(axis=0), strict=True)))
+print("by voice, of these 64:", *(f"{voice} {share:.0%} " for voice, share in zip(chorales.VOICES, back.sum(axis=0), strict=True)))
 figures.heated_bars(
     {voice: back[:17, number] for number, voice in enumerate(chorales.VOICES)}, names=[str(far) for far in range(17)],
-    ylabel="share of the weight",
+    xlabel="sixteenths back", ylabel="share of the weight",
     alt="Share of the read's weight by sixteenths back, 0 to 16, a bar for each voice that is looked at.",
 )  # fmt: skip
 
 # %% [markdown]
 # What is near counts more: a quarter of the weight lies within a quarter note, more than half within a bar, which is
-# about a fifth of what these latents may read. All four voices are looked at. One bar stands out, the bass a quarter
+# about a fifth of what these latents may read. All four voices are looked at. One column stands out, the bass a quarter
 # note ago.
 #
 # ## Pictures, pixel by pixel
@@ -638,7 +644,7 @@ def digit_batches(size=64, seed=0):
 
 steps = budget(ci=3, lab=800)
 optimizer = OptimizerConfig(learning_rate=3e-3, warmup_steps=budget(ci=1, lab=50), schedule="warmup_cosine")
-with LiveCurve(interval=4) as curve:
+with LiveCurve("nats", interval=4) as curve:
     drawing = train(
         digit_model(), digit_batches(), steps=steps, optimizer=optimizer.make(steps), loss_fn=next_token_loss(),
         log_every=budget(ci=1, lab=20), callbacks=[curve],
@@ -754,13 +760,16 @@ check("10.4", answer)
 # *build, about 6 minutes*
 #
 # Other programs let the temperature act first, and take the nucleus of what comes out. Write
-# `filtered(probabilities, temperature, top_p)` in this order, for an array `(V,)` of probabilities, none equal to
+# `heat_then_cut(probabilities, temperature, top_p)` in this order, for an array `(V,)` of probabilities, none equal to
 # another: warm or cool them; then keep the likeliest, as few as together have at least `top_p`. Return `(V,)`
 # probabilities that add up to 1, 0 for what was dropped.
 
 # %%
-answer = ...
-check("10.5", answer)
+def heat_then_cut(probabilities, temperature, top_p):
+    ...
+
+
+check("10.5", heat_then_cut)
 
 # %% [markdown]
 # ### 10.6 What an edit spoils
@@ -772,8 +781,11 @@ check("10.5", answer)
 # for how many inputs keys and values must be computed anew, and how many latents.
 
 # %%
-answer = ...
-check("10.6", answer)
+def to_redo(place, num_events, num_latents):
+    ...
+
+
+check("10.6", to_redo)
 
 # %% [markdown]
 # ## What you now know
@@ -793,6 +805,8 @@ check("10.6", answer)
 #   [2202.07765](https://arxiv.org/abs/2202.07765). Sampling with cached activations: appendix E.3.
 # - The released code: [google-research/perceiver-ar](https://github.com/google-research/perceiver-ar): filters and
 #   temperature, colour channels that take turns, learned positions for images.
+# - C.-Z. A. Huang et al., *Music Transformer*, 2018, [1809.04281](https://arxiv.org/abs/1809.04281). A vector for each
+#   distance between two tokens.
 # - A. Holtzman et al., *The Curious Case of Neural Text Degeneration*, 2019,
 #   [1904.09751](https://arxiv.org/abs/1904.09751). The nucleus: section 3.1.
 # - J. S. Bach's chorales, as encoded in [music21](https://www.music21.org), by permission, not for commercial use.

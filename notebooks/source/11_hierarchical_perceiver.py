@@ -80,7 +80,8 @@ from perceiver_lab.training import hide, train
 # HiP-16 and its seven blocks. 50,176 pixels are cut into 16 groups; the latents of a group read nothing but their
 # group. Then four groups become one, and again, until a single one is left. From there it goes back the same way, and
 # at the end the position of every pixel asks for that pixel. What comes out has the form of what went in: a HiP is an
-# auto-encoder.
+# auto-encoder. (Of 16 groups the picture draws 8. Below each block stand its groups, then the latents of a group x their
+# channels.)
 
 # %%
 sixteen = VARIANTS["hip_16"]
@@ -331,7 +332,8 @@ photos_run, photos_tables = learn(recipe, steps, every)
 
 # %% [markdown]
 # The loss is 1 for a model that always answers the window's mean. For a while it stays near that of a model that knows
-# the visible cells' colours, but not where they are; then it falls again, for the second reason. Look at both:
+# the visible cells' colours, but not where they are; then it falls again, as it learns where they are. Look at what the
+# table knows:
 
 # %%
 learned = {step: grid_neighbours(table, (SIDE, SIDE), PERMUTATION) for step, table in photos_tables.items()}
@@ -495,8 +497,8 @@ figures.image_grid(
 )  # fmt: skip
 
 # %% [markdown]
-# From above: six test digits (in their true order, for your eyes), what is visible of them, and what the models with
-# learned, random and trained positions fill in.
+# From above: six test digits (in their true order, for your eyes), what is visible of them (hidden cells are the
+# darkest), and what the models with learned, random and trained positions fill in.
 #
 # Positions learned from photos help with digits that no photo showed: with every seed, the error is lower than with
 # random ones, and lower than with positions that are trained along for as long. What was learned is not about photos.
@@ -515,7 +517,8 @@ figures.image_grid(
 # real photo.
 #
 # Its elements are squares of 2 x 2 pixels, and its 16 groups are squares of 12 x 12: the order of the elements is ours,
-# so that a group lies together. That is all it is told about places. Its positions are learned along with the task.
+# so that a group lies together. That is all it is told about places. Its positions are learned along with the task. In
+# the masks below, circles are orange, squares green, triangles pink and stars light blue.
 
 # %%
 segmenter = trained("hip_scenes", live=False)
@@ -557,7 +560,7 @@ figures.image_grid(
 # that was asked for masks alone (`scenes_kind`, 0.73), after fewer steps (2,500 of 16 scenes; there 3,000), with 147,000
 # parameters instead of 237,000, and with positions that nobody gave.
 #
-# But the threshold has more, 0.83 of all test scenes, without any training; and kinds are hardly told apart yet: 0.14,
+# But the threshold has more, 0.83 on all test scenes, without any training; and kinds are hardly told apart yet: 0.14,
 # where `scenes_kind` has 0.19. 90 % of the pixels are right; that sounds well, until you see that 88 % are background.
 # Lesson 06's `scenes_perceiver_io` learned from nearly ten times as many scenes and has 0.90 and 0.89. This HiP stopped
 # early, and only the baselines say so.
@@ -613,8 +616,8 @@ check("11.3", answer)
 #
 # *think, about 3 minutes*
 #
-# Cells of white noise have the mean 0 and the variance 1, and know nothing of each other. Half of them are hidden.
-# Which mean squared error on the hidden cells has the best of all models?
+# Cells of white noise have the mean 0 and the variance 1, and know nothing of each other. Half of them are hidden. What
+# is the mean squared error of the best possible model on the hidden cells?
 
 # %%
 answer = ...
@@ -630,8 +633,11 @@ check("11.4", answer)
 # come out even, rows of zeros follow after the last one.
 
 # %%
-answer = ...
-check("11.5", answer)
+def cut(rows, num_groups):
+    ...
+
+
+check("11.5", cut)
 
 # %% [markdown]
 # ### 11.6 The loss of what is hidden
@@ -642,8 +648,11 @@ check("11.5", answer)
 # where an element was hidden. Give the mean squared error over the hidden elements and their channels.
 
 # %%
-answer = ...
-check("11.6", answer)
+def masked_error(outputs, targets, hidden):
+    ...
+
+
+check("11.6", masked_error)
 
 # %% [markdown]
 # ## What you now know

@@ -147,7 +147,7 @@ print("LAB texts of the training that name one of them:", named)
 # features without any position. The resampler:
 #
 # 1. adds to each cell the **time embedding** of its frame, a learned row; rows for space there are none;
-# 2. starts with R learned **latents**;
+# 2. starts with R learned **latents** (N in the lessons before);
 # 3. in each layer lets the latents read: queries are the latents, keys and values are the cells **joined with the
 #    latents** as they stand. This is new: a Perceiver's latents read the inputs, and each other only in a layer of its
 #    own. Here one attention does both;
@@ -224,9 +224,10 @@ print(f"LAB the paper's resampler: 64 tokens of 1,536 channels, {size:,} paramet
 # ## A text that sees one image
 #
 # Texts with several images in them: which byte may see which? A marker stands where an image stands. Let phi be the
-# number of markers up to a byte, its own counted. The byte sees image phi and no other; before the first marker it
-# sees none. That is enough: what was said of earlier images the language model can read in the text. In the paper,
-# seeing all earlier images costs 7.6 points (68.4 against 60.8, table 7 of the first version).
+# number of markers up to a byte, its own counted. The byte sees the phi-th image and no other (the picture below counts
+# images from 0: phi = 1 is image 0); before the first marker it sees none. That is enough: what was said of earlier
+# images the language model can read in the text. In the paper, seeing all earlier images costs 7.6 points (68.4 against
+# 60.8, table 7 of the first version).
 
 
 # %%
@@ -283,7 +284,7 @@ def steepness(model):
     """The largest gradient in each part of the model, for one batch of the training."""
     read = {name: value for name, value in next(recipe.train_batches("ci")).items() if name != "record"}
     loss = functools.partial(lambda batch, model: captions_loss(model, batch, nnx.Rngs(0))[0], read)
-    grads = nnx.state(nnx.grad(loss)(model))
+    grads = nnx.state(nnx.jit(nnx.grad(loss))(model))
     gates = {"gates": [], "gated layers": [], "resampler": [], "vision": [], "language model": []}
     for path, leaf in jax.tree_util.tree_leaves_with_path(grads):
         name = jax.tree_util.keystr(path)
@@ -326,7 +327,7 @@ for name, values in gates.items():
 # %%
 seeing = trained("captions_flamingo")
 steps, values = seeing.history.curve("bits")
-figures.loss_curve({"training": values}, steps={"training": steps}, smooth=10, ylabel="bits per byte of an answer")
+figures.loss_curve({"training": values}, steps={"training": steps}, ylabel="bits per byte of an answer")
 
 # %% [markdown]
 # ## Does it see, or does it know?
@@ -591,9 +592,9 @@ for way, values in rates.items():
 # %% [markdown]
 # More frames than in training are read: 16 cost twelve points, and the caption turns round with the clip. Fewer are
 # not. With two frames, one thing each, 2 % of the captions are right: the model mostly names a single thing. The maps
-# fit to that (we have not tested it): tokens have learned to look at frame 3, the fourth, and in training whatever had
-# no fourth frame was a picture. That eight tokens come out, whatever goes in, is a fact of the architecture. That they
-# are worth something is a matter of training.
+# fit this (we have not tested it): tokens have learned to look at frame 3, the fourth, and in training whatever had no
+# fourth frame was a picture. That eight tokens come out, whatever goes in, is a fact of the architecture. That they are
+# worth something is a matter of training.
 #
 # ## Something else in the resampler's place
 #
@@ -633,14 +634,15 @@ reveal("12", letter, f"{mean['order_accuracy']:.1%} of 1,000, where guessing giv
 # chance (27.7 and 26.0 %), the MLP is some points behind (22.0 %), and in digits (200 of them) it is ahead. This is one
 # seed each, on small clips: it is no verdict. What does differ is what they can be used for. The MLP has a weight for
 # each place and takes no clip that is longer than four frames. The Transformer takes any, but all cells attend to all:
-# (T · S + R)² pairs in a layer instead of the resampler's R · (T · S + R); with four frames of 16 cells, 5,184 against
+# with T frames of S cells and R tokens, (T · S + R)² pairs in a layer instead of the resampler's R · (T · S + R); with
+# four frames of 16 cells and 8 tokens, 5,184 against
 # 576. On the same busy machine its training took twice as long.
 #
 # ## Explore: the token budget
 #
 # Any number of frames, in any order, some of them dropped; then how many of the eight tokens the text may read. Below
-# the frames, where a token looks; beside them, what the model says. (A model that was trained with eight tokens has
-# never had to do with fewer.)
+# the frames, where a token looks, at first in the first layer: choose the last one for maps like those above. Beside
+# them, what the model says. (A model that was trained with eight tokens has never had to do with fewer.)
 #
 # To discover:
 #
@@ -662,8 +664,8 @@ TokenBudget(seeing.model, films[:6], truths[:6])
 #
 # *look it up, about 2 minutes*
 #
-# A resampler with 8 latents of 64 channels reads two clips of six frames. Each frame has 16 cells. Which shape has what
-# comes out?
+# A resampler with 8 latents of 64 channels reads two clips of six frames. Each frame has 16 cells. What is the shape of
+# what comes out?
 
 # %%
 answer = ...
@@ -724,8 +726,11 @@ check("12.4", answer)
 # token before all images sees none.
 
 # %%
-answer = ...
-check("12.5", answer)
+def media_mask(markers, num_images):
+    ...
+
+
+check("12.5", media_mask)
 
 # %% [markdown]
 # ### 12.6 Latents that read themselves
@@ -737,8 +742,11 @@ check("12.5", answer)
 # Scores are divided by the root of d. Give `(r, d)`.
 
 # %%
-answer = ...
-check("12.6", answer)
+def resample(latents, inputs):
+    ...
+
+
+check("12.6", resample)
 
 # %% [markdown]
 # ## What you now know

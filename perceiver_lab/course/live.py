@@ -79,6 +79,7 @@ class LiveCurve:
         return loss_curve(
             {name: values for name, (_, values) in curves.items()},
             steps={name: steps for name, (steps, _) in curves.items()},
+            ylabel=self.names[0] if len(self.names) == 1 else "loss",
         )
 
 

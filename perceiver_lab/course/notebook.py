@@ -56,7 +56,9 @@ def predict(lesson: str, options: Sequence[str] | Mapping[str, str], choice: Any
     letters = _join(options)
     chosen = "" if choice is None or choice is ... else str(choice).strip().strip("().").upper()
     if not chosen:
-        print(f"Prediction {lesson}: none yet. Put {letters} in place of the dots; being wrong costs nothing.")
+        print(
+            f"Prediction {lesson}: none yet. Put {letters}, in quotes, in place of the dots; being wrong costs nothing."
+        )
     elif chosen not in options:
         print(f"Prediction {lesson}: {choice!r} is none of {letters}.")
     else:

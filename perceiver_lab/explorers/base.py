@@ -157,9 +157,9 @@ def png_bytes(rgb: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def colour_table() -> str:
-    """Cividis as 256 x RRGGBB, for the front end."""
+def colour_table(name: str = "cividis") -> str:
+    """Matplotlib's colours of this name as 256 x RRGGBB, for the front end."""
     import matplotlib
 
-    table = matplotlib.colormaps["cividis"](np.arange(256))[:, :3]
+    table = matplotlib.colormaps[name](np.arange(256))[:, :3]
     return np.rint(table * 255).astype(np.uint8).tobytes().hex()

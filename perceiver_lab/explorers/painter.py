@@ -8,8 +8,9 @@ import traitlets
 from perceiver_lab.datasets import NeighbourCounts
 from perceiver_lab.explorers.base import Answer, Explorer, colour_table, front_end
 from perceiver_lab.explorers.painter_model import ByteFiller
-from perceiver_lab.figures import DescribedFigure
+from perceiver_lab.figures import SEQUENTIAL, DescribedFigure
 
+SURPRISE = f"{SEQUENTIAL}_r"  # the colours of bits, as in figures.text_cells: dark is what was not expected
 SMUDGE = 7  # every seventh byte: about the share that is hidden in training
 
 
@@ -59,7 +60,7 @@ class MaskPainter(Explorer):
             "counted": 0 if self.filler.counts is None else self.filler.counts.reach,
             "smudge": SMUDGE,
             "longest": 0,
-            "colours": colour_table(),
+            "colours": colour_table(SURPRISE),
         }
 
     @traitlets.validate("text", "hidden", "cursor")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import matplotlib
 
 from perceiver_lab.explorers.base import Answer
-from perceiver_lab.explorers.painter import SMUDGE, smudge
-from perceiver_lab.figures import COLOURS, SEQUENTIAL, DescribedFigure, figure, style
+from perceiver_lab.explorers.painter import SMUDGE, SURPRISE, smudge
+from perceiver_lab.figures import COLOURS, DescribedFigure, figure, style
 
 if TYPE_CHECKING:
     from perceiver_lab.explorers.painter import MaskPainter
@@ -47,7 +47,7 @@ def _draw_byte(ax, column, row, byte, guess):
     best, right = guess["top"][0][0], guess["rank"] == 1
     colour = COLOURS[2] if right else COLOURS[1]
     ax.text(column, row + 1.0, _name(best), fontsize=11, color=colour, weight="bold", **letter)
-    level = matplotlib.colormaps[SEQUENTIAL](min(guess["bits"] / MOST_BITS, 1.0))
+    level = matplotlib.colormaps[SURPRISE](min(guess["bits"] / MOST_BITS, 1.0))
     ax.add_patch(matplotlib.patches.Rectangle((column - 0.46, row + 1.5), 0.92, 0.35, color=level))
     if not right:  # a mark as well as a colour
         ax.plot([column - 0.3, column + 0.3], [row + 1.42] * 2, color=colour, linewidth=1.2)
@@ -69,7 +69,7 @@ def _told(painter, guesses, bits):
     said = "".join(_name(guess["top"][0][0]) for guess in guesses.values())
     return (
         f"{start} Below each hidden byte stands the model's best guess, underlined where it is wrong: {said}. "
-        f"{right} of {len(guesses)} are right; {bits:.2f} bits per hidden byte; as colours, 0 is dark and 8 bright."
+        f"{right} of {len(guesses)} are right; {bits:.2f} bits per hidden byte; as colours, 0 is bright and 8 dark."
     )
 
 

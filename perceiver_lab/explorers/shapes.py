@@ -1,4 +1,4 @@
-"""ShapeTracer: every array of a cross-attention, to scale, with what it costs. Computed in the browser."""
+"""ShapeTracer: every array of a cross-attention, with what it costs. Computed in the browser."""
 
 import traitlets
 

@@ -11,12 +11,11 @@ from perceiver_lab.figures.hierarchy import hip_diagram, laid_out_grid, position
 from perceiver_lab.figures.images import attention_on_image, image_grid, map_grid, overlay, to_rgb
 from perceiver_lab.figures.music import note_name, piano_roll, synthesise
 from perceiver_lab.figures.players import Players
-from perceiver_lab.figures.results import accuracy_bars, confusion, loss_curve, wilson_interval
+from perceiver_lab.figures.results import accuracy_bars, confusion, loss_curve, share_curves, wilson_interval
 from perceiver_lab.figures.senses import (
     attention_on_sound,
     input_array,
     senses_diagram,
-    share_curves,
     sound_pictures,
     videos_and_sounds,
 )

@@ -44,9 +44,9 @@ def cache_film(
     passes = [step + 1 for step, held in enumerate(rows) if held.since == 0]
     alt = (
         f"Cache film of {num_steps} steps behind a prompt of {given} tokens: a row for each token that is said, two "
-        f"lines in each. Keys and values of all inputs are kept. There are {refill_to} to {num_latents} latents: steps "
-        f"{', '.join(map(str, passes))} are full passes that make {refill_to} anew, every other step adds one input "
-        "and one latent."
+        f"lines in each. Between full passes, keys and values of all inputs are kept. There are {refill_to} to "
+        f"{num_latents} latents: steps {', '.join(map(str, passes))} are full passes that make {refill_to} anew, every "
+        "other step adds one input and one latent."
     )
     made, axes = figure(1, 1, alt=alt, size=(9.6, 0.9 + 0.3 * num_steps))
     ax = axes[0, 0]
@@ -74,6 +74,7 @@ def heated_bars(
     shares: Mapping[str, Float[np.ndarray, " k"]],
     *,
     names: Sequence[str],
+    xlabel: str = "",
     ylabel: str = "probability",
     alt: str | None = None,
 ) -> DescribedFigure:
@@ -82,6 +83,7 @@ def heated_bars(
     Args:
       shares: name of a setting -> probabilities of the tokens.
       names: of the tokens.
+      xlabel: what the names are.
       ylabel: what the bars are.
       alt: by default, the likeliest token's probability under each setting.
 
@@ -100,6 +102,6 @@ def heated_bars(
         look = {"color": COLOURS[number % len(COLOURS)], "hatch": HATCHES[number % len(HATCHES)]}
         ax.bar(at, one, width=0.92 * width, label=name, edgecolor="white", **look)
     ax.set_xticks(range(len(names)), names)
-    ax.set(ylabel=ylabel, ylim=(0, min(1.0, 1.1 * max(float(np.max(one)) for one in shares.values()))))
+    ax.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, min(1.0, 1.1 * max(float(np.max(one)) for one in shares.values()))))
     ax.legend(fontsize=8)
     return made

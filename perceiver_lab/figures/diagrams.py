@@ -13,7 +13,9 @@ HATCHES = {BLUE: "", ORANGE: "///", GREEN: "...", PINK: "xx"}
 def cross_attention_shapes(
     num_queries: int = 4, num_inputs: int = 10, channels: int = 6, output_channels: int | None = None
 ) -> DescribedFigure:
-    """Every array of a cross-attention as a rectangle to scale, from the inputs to an output as long as the queries.
+    """Every array of a cross-attention as a rectangle, from the inputs to an output as long as the queries.
+
+    Sides grow with the square root of the size.
 
     Args:
       num_queries: N.
@@ -43,7 +45,7 @@ def cross_attention_shapes(
     x, top = 0.0, tallest / 2
     steps = [
         ("queries Q", n, d, BLUE, "·"),
-        ("keysᵀ K", d, m, ORANGE, "="),
+        ("keys Kᵀ", d, m, ORANGE, "="),
         ("scores", n, m, PINK, "softmax\nof rows →"),
         ("weights", n, m, PINK, "·"),
         ("values V", m, e, ORANGE, "="),

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, Num
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 
 from perceiver_lab.figures.diagrams import BLUE, GREEN, ORANGE, PINK, arrow, box
 from perceiver_lab.figures.images import overlay, to_rgb
-from perceiver_lab.figures.style import DescribedFigure, bare, drawn, figure, signed_limits
+from perceiver_lab.figures.style import SIGNED, DescribedFigure, bare, drawn, figure, signed_limits
 
 WAYS = (
     ("raw map", "the weights of one read, and nothing after it", 3.0, False),
@@ -93,4 +95,8 @@ def explanations(
             bare(ax)
             if not row:
                 ax.set_title(name.replace(", ", ",\n"), fontsize=9, loc="center")
+    if signed:
+        colours = ScalarMappable(Normalize(-1, 1), SIGNED)
+        bar = made.colorbar(colours, ax=axes, ticks=(-1, 0, 1), shrink=min(1.0, 3 / rows), aspect=15, pad=0.01)
+        bar.ax.set_yticklabels(("against", "nothing", "for"), fontsize=9)
     return made

@@ -142,7 +142,8 @@ def map_grid(
     if maps.ndim != 3 or 0 in maps.shape or len(titles) != len(maps):
         raise ValueError(f"Maps must be (n, h, w) with a title each; got shape {maps.shape} and {len(titles)} titles.")
     kind = "signed maps" if signed else "maps"
-    alt = alt or f"{len(maps)} {kind} of {maps.shape[1]} x {maps.shape[2]}: {', '.join(titles[:8])}."
+    told = ", ".join([*titles[:8], *["..."] * (len(maps) > 8)])
+    alt = alt or f"{len(maps)} {kind} of {maps.shape[1]} x {maps.shape[2]}: {told}."
     common = {"vmin": 0, "vmax": float(maps.max()) or 1} if shared_scale else {}
     looks = signed_limits(maps) if signed else {"cmap": SEQUENTIAL, **common}
     shown = maps if image is None or signed else [overlay(image, weights) for weights in maps]

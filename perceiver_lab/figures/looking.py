@@ -227,9 +227,10 @@ def budget_bars(prices: Mapping[str, Mapping[str, int]], num_inputs: int, *, mem
         ax.barh(rows, values, color=[BLUE, ORANGE, PINK][: len(values)], height=0.6, alpha=0.85)
         for row, value in zip(rows, values, strict=True):
             ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # the line of memory may pass here
-            ax.text(value * 1.25, row, text(part, value), va="center", fontsize=9, bbox=ground)
+            ax.text(value * 1.35, row, text(part, value), va="center", fontsize=9, bbox=ground)
         least, most = min(values), max([*values, memory if part == "memory" else 0])
-        ax.set(xscale="log", xlim=(least / 20, most * 60), ylim=(len(values) - 0.4, -0.6), title=parts[part][0])
+        ax.set(xscale="log", xlim=(least / 20, most * 60), ylim=(len(values) - 0.4, -0.6))
+        ax.set_title(f"{parts[part][0]}, log scale")
         ax.set_yticks(rows, list(prices) if ax is axes[0, 0] else [""] * len(values))
         ax.set_xticks([])
         ax.minorticks_off()

@@ -113,7 +113,7 @@ def accuracy_bars(
         ax.text(1.03, row, texts[name], va="center", fontsize=9)
     if chance is not None:
         ax.axvline(chance, color="#444444", linestyle=":", linewidth=1.4)
-        ax.text(chance, -0.62, f"guessing {chance:.0%}", fontsize=8, ha="left", va="bottom")
+        ax.text(chance + 0.01, -0.62, f"guessing {chance:.0%}", fontsize=8, ha="left", va="bottom")
     ax.set_yticks(range(len(results)), list(results))
     ax.set(
         xlim=(0, 1), ylim=(len(results) - 0.5, -0.95 if chance is not None else -0.5), xlabel="accuracy", title=title
@@ -166,4 +166,37 @@ def confusion(
     ax.set_xticks(range(len(names)), names)
     ax.set_yticks(range(len(names)), names)
     ax.set(xlabel="predicted", ylabel="true")
+    return made
+
+
+@drawn
+def share_curves(
+    levels: Sequence[float] | Num[np.ndarray, " n"],
+    shares: Mapping[str, Sequence[float] | Num[np.ndarray, " n"]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    alt: str | None = None,
+) -> DescribedFigure:
+    """Shares of all cases over something that is turned up.
+
+    Args:
+      levels: of what is turned up.
+      shares: name -> one share from 0 to 1 for each level.
+      xlabel, ylabel: what is turned up, and shares of what.
+      alt: by default, the first and last share of each.
+
+    Raises:
+      ValueError: nothing to show, or not one share per level.
+    """
+    if not shares or any(not len(levels) == len(values) > 0 for values in shares.values()):
+        raise ValueError(f"Each of the curves {list(shares)} must have one share for each of {len(levels)} levels.")
+    told = "; ".join(f"{name} from {values[0]:.0%} to {values[-1]:.0%}" for name, values in shares.items())
+    made, axes = figure(1, 1, alt=alt or f"Shares over {xlabel}: {told}.", size=(6.4, 3.0))
+    ax = axes[0, 0]
+    for number, (name, values) in enumerate(shares.items()):
+        ax.plot(levels, values, label=name, **series(number))
+    ax.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, 1))
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    ax.legend(fontsize=9)
     return made

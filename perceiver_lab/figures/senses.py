@@ -7,12 +7,12 @@ import numpy as np
 from jaxtyping import Float, Num
 
 from perceiver_lab.figures.diagrams import BLUE, GREEN, HATCHES, ORANGE, PINK, arrow, box
-from perceiver_lab.figures.style import COLOURS, SEQUENTIAL, DescribedFigure, bare, drawn, figure, series
+from perceiver_lab.figures.style import COLOURS, SEQUENTIAL, DescribedFigure, bare, drawn, figure
 from perceiver_lab.ops import mel as pitch
 
 LIGHT_BLUE = COLOURS[4]
 MODALITIES = (GREEN, ORANGE, LIGHT_BLUE, COLOURS[5])
-PITCHES = (250.0, 500.0, 1000.0, 2000.0)  # Hz, marked beside a spectrogram
+PITCHES = (250.0, 500.0, 1000.0, 2000.0, 3000.0)  # Hz, marked beside a spectrogram
 
 
 class Rows(NamedTuple):
@@ -215,7 +215,7 @@ def attention_on_sound(
     axes[0, 0].set_title("reads the waveform")
     axes[0, 1].set_title("reads the spectrogram")
     axes[0, 1].set_ylabel("pitch (Hz)")
-    axes[1, 0].set_ylabel("latent")
+    axes[1, 0].set_ylabel(f"{len(on_mel)} latents, by place")
     made.colorbar(image, ax=axes[1, 1], label="share of its largest")
     return made
 
@@ -232,7 +232,7 @@ def videos_and_sounds(
 
     Args:
       rows: title -> video (frames, height, width, 1) and sound (samples,) or (samples, 1), both in [-1, 1]; None where
-        there is none.
+        there is none. Without any sound there is no column for it.
       rate: samples per second.
       alt: by default, the titles and what there is none of.
 
@@ -241,25 +241,28 @@ def videos_and_sounds(
     """
     if not rows:
         raise ValueError("There is nothing to show: give a dict of title -> (video, sound).")
+    heard = any(sound is not None for _, sound in rows.values())
+    names = ("video", "sound") if heard else ("video",)
     told = [
-        title + "".join(f" (no {name})" for name, part in zip(("video", "sound"), row, strict=True) if part is None)
+        title + "".join(f" (no {name})" for name, part in zip(names, row, strict=False) if part is None)
         for title, row in rows.items()
     ]
-    alt = alt or f"Videos frame by frame, with their waveforms: {'; '.join(told)}."
-    made, axes = figure(len(rows), 2, alt=alt, size=(9.8, 1.12 * len(rows)), width_ratios=(2.6, 1))
-    for (film, wave), (title, (video, sound)) in zip(axes, rows.items(), strict=True):
-        bare(film)
-        bare(wave)
-        film.set_title(title, fontsize=9, fontweight="normal")
+    alt = alt or f"Videos frame by frame{', with their waveforms' * heard}: {'; '.join(told)}."
+    widths, height = (2.6, 1)[: len(names)], 1.12 * len(rows)
+    made, axes = figure(len(rows), len(names), alt=alt, size=(2.72 * sum(widths), height), width_ratios=widths)
+    for parts, (title, (video, sound)) in zip(axes, rows.items(), strict=True):
+        for ax in parts:
+            bare(ax)
+        parts[0].set_title(title, fontsize=9, fontweight="normal")
         if video is None:
-            film.text(0.5, 0.5, "none", ha="center", va="center", transform=film.transAxes)
+            parts[0].text(0.5, 0.5, "none", ha="center", va="center", transform=parts[0].transAxes)
         else:
-            film.imshow(_strip(np.asarray(video)), cmap="gray", vmin=-1, vmax=1)
-        if sound is None:
-            wave.text(0.5, 0.5, "none", ha="center", va="center", transform=wave.transAxes)
-        else:
-            _waveform(wave, sound, rate)
-            wave.set(yticks=[])
+            parts[0].imshow(_strip(np.asarray(video)), cmap="gray", vmin=-1, vmax=1)
+        if heard and sound is None:
+            parts[1].text(0.5, 0.5, "none", ha="center", va="center", transform=parts[1].transAxes)
+        elif heard:
+            _waveform(parts[1], sound, rate)
+            parts[1].set(yticks=[])
     return made
 
 
@@ -267,34 +270,3 @@ def _strip(video):
     """Frames side by side, white between."""
     frames = np.pad(np.clip(video[..., 0], -1, 1), ((0, 0), (0, 0), (0, 2)), constant_values=1)
     return np.concatenate(list(frames), axis=1)[:, :-2]
-
-
-@drawn
-def share_curves(
-    levels: Sequence[float] | Num[np.ndarray, " n"],
-    shares: Mapping[str, Sequence[float] | Num[np.ndarray, " n"]],
-    *,
-    xlabel: str,
-    alt: str | None = None,
-) -> DescribedFigure:
-    """Shares of all cases over something that is turned up.
-
-    Args:
-      levels: of what is turned up.
-      shares: name -> one share from 0 to 1 for each level.
-      xlabel: what is turned up.
-      alt: by default, the first and last share of each.
-
-    Raises:
-      ValueError: nothing to show, or not one share per level.
-    """
-    if not shares or any(len(values) != len(levels) or len(values) == 0 for values in shares.values()):
-        raise ValueError(f"Each of the curves {list(shares)} must have one share for each of {len(levels)} levels.")
-    told = [f"{name} from {values[0]:.0%} to {values[-1]:.0%}" for name, values in shares.items()]
-    made, axes = figure(1, 1, alt=alt or f"Shares over {xlabel}: {'; '.join(told)}.", size=(6.4, 3.0))
-    for number, (name, values) in enumerate(shares.items()):
-        axes[0, 0].plot(levels, values, label=name, **series(number))
-    axes[0, 0].set(xlabel=xlabel, ylim=(0, 1))
-    axes[0, 0].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    axes[0, 0].legend(fontsize=9)
-    return made

@@ -100,7 +100,7 @@ def who_sees_whom(
     widths = [mask.shape[1] for mask in masks.values()]
     made, axes = figure(
         1, len(masks), alt=alt or f"Who sees whom, a row for each latent. {'; '.join(told)}.",
-        size=(min(9.8, 1.2 + 0.36 * sum(widths) + 0.5 * len(masks)), 1.0 + 0.36 * len(places)), width_ratios=widths,
+        size=(min(9.8, 1.2 + 0.36 * sum(widths) + 0.5 * len(masks)), 1.4 + 0.36 * len(places)), width_ratios=widths,
     )  # fmt: skip
     for ax, (title, mask) in zip(axes[0], masks.items(), strict=True):
         columns = range(mask.shape[1]) if mask.shape[1] != len(places) else places

@@ -137,6 +137,9 @@ def latents_on_text(
     rows = range(len(names)) if names else range(0, len(weights), 8)
     ax.set_yticks(list(rows), list(names) or [f"latent {number}" for number in rows], fontsize=8)
     ax.tick_params(length=0)
+    ax.set_xlabel("byte that is read (▒: hidden)")
+    if names:
+        ax.set_ylabel("latent")
     made.colorbar(drawing, ax=ax, label=label, fraction=0.03, pad=0.01)
     return made
 
@@ -196,36 +199,36 @@ def masked_bytes_diagram(
     m, v = len(ids), VOCABULARY
     alt = (
         f"A Perceiver IO fills bytes in. The text {_with_holes(ids)!r}, {m} bytes of which {(ids == MASK).sum()} are "
-        f"hidden, becomes {m} inputs: the row of each id in the embedding E of {v} rows, with its place beside it. "
+        f"hidden, becomes {m} inputs: the row of each id in a table of {v} rows, with its place beside it. "
         f"{num_latents} latents read them and work on themselves. {m} queries, one for each place, read the latents. "
-        "Each answer is compared with every row of the same E, which gives the logits of what stands there."
+        "Each answer is compared with every row of the same table, which gives the logits of what stands there."
     )
     made, axes = figure(1, 1, alt=alt, size=(9.8, 4.6))
     ax = axes[0, 0]
     bare(ax)
     _cells(ax, ids, left=0.9, right=5.0, top=4.55)
-    box(ax, 0.9, 2.75, 4.1, 0.75, ORANGE, f"inputs   {m} × (C + place)")
-    box(ax, 6.0, 3.95, 2.3, 0.75, GREEN, f"embedding E\n{v} × C, learned")
-    box(ax, 5.6, 2.45, 2.2, 0.75, GREEN, f"queries   {m} × C\n(each place)")
+    box(ax, 0.9, 2.75, 4.1, 0.75, ORANGE, f"inputs   {m} × (E + place)")
+    box(ax, 6.0, 3.95, 2.3, 0.75, GREEN, f"table\n{v} × E, learned")
+    box(ax, 5.6, 2.45, 2.2, 0.75, GREEN, f"queries   {m} × E\n(each place)")
     box(ax, -0.9, 0.35, 1.2, 0.9, BLUE, f"latents\n{num_latents} × D")
     for x, width, colour, words in (
         (0.9, 1.15, PINK, "encoder:\ncross-\nattention"),
         (2.7, 1.1, BLUE, "latent\nlayers"),
         (4.4, 1.2, BLUE, f"latents\n{num_latents} × D"),
         (6.15, 1.15, PINK, "decoder:\ncross-\nattention"),
-        (7.9, 1.0, GREEN, f"{m} × C"),
+        (7.9, 1.0, GREEN, f"{m} × E"),
         (9.75, 1.6, GREEN, f"logits\n{m} × {v}"),
     ):
         box(ax, x, 0.3, width, 1.0, colour, words)
     for start, end in ((0.3, 0.9), (2.05, 2.7), (3.8, 4.4), (5.6, 6.15), (7.3, 7.9), (8.9, 9.75)):
         arrow(ax, (start, 0.8), (end, 0.8))
-    arrow(ax, (2.95, 4.15), (2.95, 3.5), "its row of E, and its place")
+    arrow(ax, (2.95, 4.15), (2.95, 3.5), "its row, and its place")
     arrow(ax, (6.0, 4.3), (5.05, 3.35))
     arrow(ax, (1.47, 2.75), (1.47, 1.3), "keys, values")
     arrow(ax, (6.7, 2.45), (6.7, 1.3), "who asks")
     arrow(ax, (8.3, 4.1), (9.3, 0.95))
-    ax.text(9.2, 2.6, "the same E:\ncompare with\nevery row", fontsize=9, va="center", ha="left")
-    ax.text(9.32, 0.55, "· Eᵀ", fontsize=10, ha="center", va="top", fontweight="bold")
+    ax.text(9.2, 2.6, "the same table:\ncompare with\nevery row", fontsize=9, va="center", ha="left")
+    ax.text(9.32, 0.55, "· tableᵀ", fontsize=10, ha="center", va="top", fontweight="bold")
     ax.set_xlim(-1.1, 11.5)
     ax.set_ylim(0.0, 4.85)
     return made

@@ -106,7 +106,7 @@ def test_predictions_and_what_became_of_them(fresh, capsys):
     course.predict("01", {"A": "it grows", "B": "it stays"}, choice="B")
     course.reveal("01", "B", "so it is.")
     assert capsys.readouterr().out.splitlines() == [
-        "Prediction 01: none yet. Put A or B in place of the dots; being wrong costs nothing.",
+        "Prediction 01: none yet. Put A or B, in quotes, in place of the dots; being wrong costs nothing.",
         "Prediction 01: you made none. It is B: so it is.",
         "Prediction 01: 'x' is none of A or B.",
         "Prediction 01: A, it grows. Noted: you will meet it again.",

@@ -27,7 +27,10 @@ MAKERS = {
     "videos_and_sounds": lambda: figures.videos_and_sounds(
         {"given": (VIDEO, SOUND), "deaf": (VIDEO, None), "blind": (None, SOUND)}, rate=RATE
     ),
-    "share_curves": lambda: figures.share_curves([0.0, 0.5, 1.0], {"seen": [1.0, 0.5, 0.1]}, xlabel="volume"),
+    "silent videos": lambda: figures.videos_and_sounds({"given": (VIDEO, None), "made": (VIDEO, None)}, rate=RATE),
+    "share_curves": lambda: figures.share_curves(
+        [0.0, 0.5, 1.0], {"seen": [1.0, 0.5, 0.1]}, xlabel="volume", ylabel="share"
+    ),
 }
 
 
@@ -46,6 +49,7 @@ def test_same_bytes_and_a_description(make):
         ("sound_pictures", "hum: loudest after 1.00 s"),
         ("attention_on_sound", "where 3 latents look. waveform: the latents shown peak after 0.28, 0.33, 0.38 s"),
         ("videos_and_sounds", "given; deaf (no sound); blind (no video)"),
+        ("silent videos", "Videos frame by frame: given; made."),
         ("share_curves", "seen from 100% to 10%"),
     ],
 )
@@ -71,8 +75,8 @@ def test_the_loudest_band_is_named_by_its_peak():
         (lambda: figures.sound_pictures({}, [], rate=RATE), "at least one sound.*got 0 and 0"),
         (lambda: figures.sound_pictures({"a": SOUND}, [], rate=RATE), "got 1 and 0"),
         (lambda: figures.videos_and_sounds({}, rate=RATE), "nothing to show"),
-        (lambda: figures.share_curves([0, 1], {"a": [1.0]}, xlabel="x"), "one share for each of 2 levels"),
-        (lambda: figures.share_curves([0, 1], {}, xlabel="x"), "one share for each of 2 levels"),
+        (lambda: figures.share_curves([0, 1], {"a": [1.0]}, xlabel="x", ylabel="y"), "one share for each of 2 levels"),
+        (lambda: figures.share_curves([0, 1], {}, xlabel="x", ylabel="y"), "one share for each of 2 levels"),
         (lambda: figures.Players({}, rate=RATE), r"got shapes \{\}"),
         (lambda: figures.Players({"a": np.zeros((3, 2), np.float32)}, rate=RATE), r"got shapes \{'a': \(3, 2\)\}"),
         (lambda: figures.Players({"a": np.zeros(0, np.float32)}, rate=RATE), r"'a': \(0,\)"),

@@ -122,7 +122,7 @@ EXERCISES = (
     Exercise(
         id="01.1",
         title="The shape of an answer",
-        question="""Before you run anything: which shape has `attend(q, k, v)` if q has shape (2, 16, 4, 8), k has
+        question="""Before you run anything: what is the shape of `attend(q, k, v)` if q has shape (2, 16, 4, 8), k has
 (2, 900, 4, 8) and v has (2, 900, 4, 12)? Give a tuple.""",
         minutes=2,
         difficulty=1,

@@ -104,7 +104,7 @@ EXERCISES = (
         id="04.3",
         title="Name the shape",
         question="The canvas Perceiver (32 latents, one head in a read, four heads in a latent layer) is given 4 "
-        "canvases of 224 x 224 pixels. Which shape have the attention weights of its second read?",
+        "canvases of 224 x 224 pixels. What shape do the attention weights of its second read have?",
         minutes=2,
         difficulty=1,
         grade=graders.shape(

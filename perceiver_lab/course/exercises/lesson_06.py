@@ -134,8 +134,8 @@ EXERCISES = (
         id="06.2",
         title="Name the shape",
         question="A decoder with 4 heads reads 32 latents. You give it 8 scenes and ask each for its class (one "
-        "query), its count (one query) and the colours at 288 points, all in one call. Which shape have the attention "
-        "weights?",
+        "query), its count (one query) and the colours at 288 points, all in one call. What shape do the attention "
+        "weights have?",
         minutes=3,
         difficulty=1,
         grade=graders.shape(

@@ -259,9 +259,9 @@ EXERCISES = (
     Exercise(
         id="07.6",
         title="The number of this lesson",
-        question="Write `bits(logits, targets, hidden)`: bits per hidden byte. `logits` are (b, m, v), one row of v "
-        "for each of m bytes in b windows; `targets` (b, m) are the ids that really stand there; `hidden` (b, m) is "
-        "True where a byte was hidden. Average over all hidden bytes of all windows.",
+        question="Write `hidden_bits(logits, targets, hidden)`: bits per hidden byte. `logits` are (b, m, v), one row "
+        "of v for each of m bytes in b windows; `targets` (b, m) are the ids that really stand there; `hidden` (b, m) "
+        "is True where a byte was hidden. Average over all hidden bytes of all windows.",
         minutes=8,
         difficulty=3,
         grade=graders.function(
@@ -286,7 +286,7 @@ EXERCISES = (
             "-picked[hidden].mean() is in nats; divide by np.log(2).",
         ),
         solution="import jax\nimport numpy as np\n\n\n"
-        "def bits(logits, targets, hidden):\n"
+        "def hidden_bits(logits, targets, hidden):\n"
         "    log_probs = np.asarray(jax.nn.log_softmax(logits))\n"
         "    picked = np.take_along_axis(log_probs, np.asarray(targets)[..., None], axis=-1)[..., 0]\n"
         "    return -picked[np.asarray(hidden)].mean() / np.log(2)\n\n\n"

@@ -103,8 +103,9 @@ EXERCISES = (
     Exercise(
         id="08.2",
         title="Name the shape",
-        question="One modality has 40 rows of 20 channels, another 300 rows of 35, positions included. The widest of "
-        "the two gets 4 learned channels of padding. Which shape has the input array of a batch of 8?",
+        question="One modality has 40 rows of 20 channels, another 300 rows of 35, positions included. The wider of "
+        "the two gets 4 learned channels of padding, the other as many as it needs. What shape does the input array of "
+        "a batch of 8 have?",
         minutes=3,
         difficulty=1,
         grade=graders.shape(
@@ -219,9 +220,9 @@ EXERCISES = (
     Exercise(
         id="08.6",
         title="Hide a sense",
-        question="Write `hide(rows, token, hidden)`. `rows` `(b, m, c)` are the padded rows of one modality, `token` "
-        "`(c,)` is its mask token, `hidden` `(b,)` is True for the examples that must not show it. Their rows become "
-        "the token; all other examples stay as they are.",
+        question="Write `put_token(rows, token, hidden)`. `rows` `(b, m, c)` are the padded rows of one modality, "
+        "`token` `(c,)` is its mask token, `hidden` `(b,)` is True for the examples that must not show it. Their rows "
+        "become the token; all other examples stay as they are.",
         minutes=5,
         difficulty=3,
         grade=graders.function(
@@ -242,7 +243,7 @@ EXERCISES = (
             "np.where(hidden[:, None, None], token, rows).",
         ),
         solution="import numpy as np\n\n\n"
-        "def hide(rows, token, hidden):\n"
+        "def put_token(rows, token, hidden):\n"
         "    return np.where(hidden[:, None, None], token, rows)\n\n\n"
         "answer = hide",
     ),

@@ -205,9 +205,9 @@ EXERCISES = (
         id="10.5",
         title="The other order",
         question="Other programs let the temperature act first, and take the nucleus of what comes out. Write "
-        "`filtered(probabilities, temperature, top_p)` in this order, for an array `(V,)` of probabilities, none equal "
-        "to another: warm or cool them; then keep the likeliest, as few as together have at least `top_p`. Return "
-        "`(V,)` probabilities that add up to 1, 0 for what was dropped.",
+        "`heat_then_cut(probabilities, temperature, top_p)` in this order, for an array `(V,)` of probabilities, none "
+        "equal to another: warm or cool them; then keep the likeliest, as few as together have at least `top_p`. "
+        "Return `(V,)` probabilities that add up to 1, 0 for what was dropped.",
         minutes=6,
         difficulty=3,
         grade=graders.function(
@@ -230,7 +230,7 @@ EXERCISES = (
             "Keep a token if those before it have less than top_p together; divide what is left by its sum.",
         ),
         solution="import numpy as np\n\n\n"
-        "def filtered(probabilities, temperature, top_p):\n"
+        "def heat_then_cut(probabilities, temperature, top_p):\n"
         "    p = probabilities ** (1 / temperature)\n"
         "    p = p / p.sum()\n"
         "    order = np.argsort(-p)\n"

@@ -150,7 +150,7 @@ EXERCISES = (
         id="11.4",
         title="White noise",
         question="Cells of white noise have the mean 0 and the variance 1, and know nothing of each other. Half of "
-        "them are hidden. Which mean squared error on the hidden cells has the best of all models?",
+        "them are hidden. What is the mean squared error of the best possible model on the hidden cells?",
         minutes=3,
         difficulty=2,
         grade=graders.number(

@@ -63,7 +63,7 @@ EXERCISES = (
         id="12.1",
         title="What comes out",
         question="A resampler with 8 latents of 64 channels reads two clips of six frames. Each frame has 16 cells. "
-        "Which shape has what comes out?",
+        "What is the shape of what comes out?",
         minutes=2,
         difficulty=1,
         grade=graders.shape(
