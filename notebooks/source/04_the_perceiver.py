@@ -463,10 +463,10 @@ figures.accuracy_bars(on_average(plain), title="8 x 8 digits as they are", chanc
 
 # %% [markdown]
 # Read it honestly. On pictures as they are, the Perceiver does not win. It has to find out from examples what a ConvNet
-# is given for free: that neighbouring pixels belong together. The learned table is far behind after these 300 steps; in
-# lesson 03, with a smaller model and 600 steps, it was level with Fourier features. The paper's own table says so too:
-# on ImageNet its Perceiver reaches 78.0 %, next to 77.6 % and 77.9 % quoted there for ResNet-50 and ViT-B/16 (table 1),
-# and it needs 707 GFLOPs per image for it. What you buy is something else, and it comes now.
+# is given for free: that neighbouring pixels belong together. The learned table is far behind after so few steps; in
+# lesson 03, with a smaller model and twice the steps, it was level with Fourier features. The paper's own table says so
+# too: on ImageNet its Perceiver reaches 78.0 %, next to 77.6 % and 77.9 % quoted there for ResNet-50 and ViT-B/16
+# (table 1), and it needs 707 GFLOPs per image for it. What you buy is something else, and it comes now.
 
 # %% [markdown]
 # ## Confetti

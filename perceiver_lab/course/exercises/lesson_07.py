@@ -290,6 +290,6 @@ EXERCISES = (
         "    log_probs = np.asarray(jax.nn.log_softmax(logits))\n"
         "    picked = np.take_along_axis(log_probs, np.asarray(targets)[..., None], axis=-1)[..., 0]\n"
         "    return -picked[np.asarray(hidden)].mean() / np.log(2)\n\n\n"
-        "answer = bits",
+        "answer = hidden_bits",
     ),
 )

@@ -245,6 +245,6 @@ EXERCISES = (
         solution="import numpy as np\n\n\n"
         "def put_token(rows, token, hidden):\n"
         "    return np.where(hidden[:, None, None], token, rows)\n\n\n"
-        "answer = hide",
+        "answer = put_token",
     ),
 )

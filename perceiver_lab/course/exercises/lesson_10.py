@@ -237,7 +237,7 @@ EXERCISES = (
         "    kept = np.zeros(len(p), bool)\n"
         "    kept[order[np.cumsum(p[order]) - p[order] < top_p]] = True\n"
         "    return np.where(kept, p, 0) / p[kept].sum()\n\n\n"
-        "answer = filtered",
+        "answer = heat_then_cut",
     ),
     Exercise(
         id="10.6",
