@@ -42,7 +42,7 @@ STAGES = {
     "tests": [(*PYTEST, *TWO_WORKERS, "-m", "not browser", "tests")],
     "fast": [(*PYTEST, *TWO_WORKERS, "-m", "not (browser or slow)", *FAST)],
     "notebooks": [(*PYTEST, *TWO_WORKERS, *NBVAL, "notebooks")],
-    "browser": [(*PYTEST, "-m", "browser", "tests")],
+    "browser": [(*PYTEST, *TWO_WORKERS, "-m", "browser", "tests")],
     "colab-tests": [
         (*PYTEST, *TWO_WORKERS, "-m", "not (notebook or slow or recipe)", *(f"tests/{room}" for room in BY_VERSION)),
     ],

@@ -111,6 +111,24 @@ def test_shapes(open_page):
     assert violations(page) == []
 
 
+def test_what_the_shape_tracer_lets_one_find_out(open_page):
+    page = open_page(ShapeTracer(num_inputs=100, num_queries=16, channels=32))
+    done = page.locator(".pl-done")
+    page.get_by_label("Heads").select_option("4")
+    says(page, r"The multiply-adds stay .*; the bytes are 4 times as many\.$")
+    expect(done).to_have_count(1)
+    inputs, queries = page.get_by_label("Inputs M"), page.get_by_label("Queries N")
+    inputs.press("End")
+    says(page, r"Queries and output: none of their axes counts inputs\.$")
+    expect(done).to_have_count(2)
+    for _ in range(3):
+        inputs.press("ArrowLeft")
+    for _ in range(5):
+        queries.press("ArrowRight")
+    says(page, r"Found out: Set 50 176 inputs and 512 queries.* 392\sMiB; among the inputs themselves, 37\.5\sGiB\.$")
+    expect(done).to_have_count(3)
+
+
 def test_shapes_count_what_the_formula_says(open_page):
     page = open_page(ShapeTracer(num_inputs=1000, num_queries=16, channels=64))
     projections, attention = 2 * 16 * 64**2 + 2 * 1000 * 64**2, 2 * 16 * 1000 * 64
@@ -134,6 +152,18 @@ def test_fourier(open_page):
     assert violations(page) == []
 
 
+def test_what_the_waves_let_one_find_out(open_page):
+    page = open_page(FourierBandwidth(cells=8, num_bands=4, max_resolution=7, signal=np.cos(np.arange(65) / 3)))
+    done = page.locator(".pl-done")
+    says(page, "No band lies beyond")
+    expect(done).to_have_count(0)
+    page.get_by_label("Max resolution").press("ArrowRight")
+    says(page, r"On 8 cells, 4 turns look like 3\.")
+    says(page, r"[\d.]+ dB with 1 beyond, [\d.]+ dB with none\.")
+    says(page, r"Bands 3 and 4: 3 and 4 turns on 8 cells\.$")
+    expect(done).to_have_count(3)
+
+
 def test_shuffle(open_page, shuffle):
     page = open_page(shuffle)
     says(page, r"Nothing shuffled\. Perceiver says .* right on 12 of 12, logits moved by 0;")
@@ -141,8 +171,12 @@ def test_shuffle(open_page, shuffle):
     dial.focus()
     dial.press("End")
     says(page, r"100 % of the pixels shuffled, positions moved along\. Perceiver .* logits moved by 0; ConvNet")
+    says(page, r"Whose logits stay\? Perceiver's move by 0, ConvNet's move by [\d.]+\.$")
+    expect(page.locator(".pl-done")).to_have_count(1)
     page.get_by_label("positions move along").press(" ")
     says(page, r"positions left behind\. Perceiver .* logits moved by [1-9]")
+    says(page, r"more than half of the examples\? At 100 %: Perceiver and ConvNet\.$")
+    expect(page.locator(".pl-done")).to_have_count(2)
     assert all(painted(canvas) > 2 for canvas in page.locator("canvas").all())
     assert violations(page) == []
 

@@ -50,6 +50,27 @@ def test_pointing_and_zooming(open_page, playground):
     assert violations(page) == []
 
 
+def test_what_there_is_to_find_out(open_page, playground):
+    first, last = (playground.answers.at(i, np.array([playground.point]))[0]["answers"][0] for i in (0, 2))
+    assert first["text"] == first["true"] and last["text"] != last["true"]
+    page = open_page(playground, examples=[0, 2])
+    done = page.locator(".pl-done")
+    says(page, "^Example 0")
+    expect(done).to_have_count(0)
+    page.get_by_label("Zoom").press("End")
+    page.get_by_role("button", name="mask").click()
+    says(page, r"Is it sharper than the enlarged pixels\? You have seen “colour” and “mask”\.$")
+    expect(done).to_have_count(1)
+    texts = playground.answers.path(0, playground.first, playground.second)[0]["texts"]
+    assert texts[0] != texts[-1]
+    page.get_by_role("slider", name="from A to B").press("End")
+    says(page, rf"100 % of the way, “{re.escape(texts[0])}” has become “{re.escape(texts[-1])}”\.$")
+    expect(done).to_have_count(2)
+    page.get_by_label("Picture", exact=True).select_option("2")
+    says(page, rf"class at .* of example 2: “{last['text']}”, in truth “{last['true']}”\.$")
+    expect(done).to_have_count(3)
+
+
 def test_blending(open_page, playground):
     playground.second = ["class", 0, 0]
     strips = playground.answers.path(0, playground.first, playground.second)

@@ -2,6 +2,7 @@
 // cells are told apart, and a fit of a signal. Positions of M cells are linspace(-1, 1, M), ends included.
 
 const WIDE = 460;
+const exact = (v) => String(+v.toFixed(2));
 
 function linspace(first, last, count) {
   return Array.from({ length: count }, (_, i) => (count === 1 ? first : first + ((last - first) * i) / (count - 1)));
@@ -128,8 +129,10 @@ const painters = (model, style) => ({
     context.fillStyle = style("--pl-text");
     context.textAlign = "left";
     context.fillText("0", 8, base + 6);
-    context.textAlign = x(nyquist) > width - 90 ? "right" : "center";
-    context.fillText(`Nyquist, (M − 1)/2: ${nyquist} turns`, Math.min(x(nyquist), width - 10), base + 6);
+    const label = `Nyquist, (M − 1)/2: ${nyquist} turns`;
+    const half = context.measureText(label).width / 2;
+    context.textAlign = "center";
+    context.fillText(label, clamp(x(nyquist), 26 + half, width - 10 - half), base + 6);
   },
   curve(context, width, height) {
     const { cells, chosen, nyquist } = facts(model);
@@ -185,7 +188,6 @@ const painters = (model, style) => ({
 function describeBands(model) {
   const { cells, frequencies, chosen, nyquist, band } = facts(model);
   const beyond = frequencies.filter((f) => f > nyquist).length;
-  const exact = (v) => String(+v.toFixed(2));
   const parts = [`Nyquist for ${cells} cells: ${exact(nyquist)} turns.`];
   if (chosen > nyquist) parts.push(`Band ${band} makes ${exact(chosen)} turns: beyond Nyquist. On these cells it cannot be told from ${exact(aliasOf(chosen, cells))} turns.`);
   else parts.push(`Band ${band} makes ${exact(chosen)} turns, one in every ${exact((cells - 1) / chosen)} cells.`);
@@ -193,6 +195,41 @@ function describeBands(model) {
   parts.push(beyond ? `${beyond} of ${frequencies.length} bands lie beyond Nyquist.` : "No band lies beyond.");
   if (model.get("signal").length) parts.push(`Fit between the cells: ${fitSignal(model.get("signal"), cells, frequencies).psnr.toFixed(1)} dB.`);
   return parts.join(" ");
+}
+
+function fourierFinds(model) {
+  let held = -Infinity;  // the best fit with no band beyond Nyquist
+  const fit = {
+    task: "Put bands beyond Nyquist. What becomes of the fit between the cells?",
+    found: () => {
+      const { cells, frequencies, nyquist } = facts(model);
+      const { psnr } = fitSignal(model.get("signal"), cells, frequencies);
+      const beyond = frequencies.filter((f) => f > nyquist).length;
+      if (!beyond) held = Math.max(held, psnr);
+      return beyond ? `${psnr.toFixed(1)} dB with ${beyond} beyond${held > -Infinity ? `, ${held.toFixed(1)} dB with none` : ""}.` : null;
+    },
+  };
+  if (model.get("signal").length) fit.found();
+  return discoveries([
+    {
+      task: "Draw a band beyond Nyquist. Which slower wave goes through the same dots?",
+      found: () => {
+        const { chosen, nyquist, cells } = facts(model);
+        return chosen > nyquist ? `On ${cells} cells, ${exact(chosen)} turns look like ${exact(aliasOf(chosen, cells))}.` : null;
+      },
+    },
+    ...(model.get("signal").length ? [fit] : []),
+    {
+      task: "Find two bands whose rows of sines are the same, sign aside.",
+      found: () => {
+        const { cells, frequencies } = facts(model);
+        const slow = frequencies.map((f) => aliasOf(f, cells));
+        const second = slow.findIndex((f, i) => slow.findIndex((other) => Math.abs(f - other) < 1e-6) < i);
+        const first = slow.findIndex((f) => Math.abs(f - slow[second]) < 1e-6);
+        return second < 0 ? null : `Bands ${first + 1} and ${second + 1}: ${exact(frequencies[first])} and ${exact(frequencies[second])} turns on ${cells} cells.`;
+      },
+    },
+  ]);
 }
 
 function render({ model, el }) {
@@ -216,8 +253,8 @@ function render({ model, el }) {
     boards[name] = (keys ? board : still)({ label, width, height, draw: draw[name], onkey: keys });
     return boards[name].node;
   };
-  const caption = create("p", { class: "pl-title" });
-  const fitTitle = create("p", { class: "pl-title" });
+  const finds = fourierFinds(model);
+  const [caption, fitTitle] = [create("p", { class: "pl-title" }), create("p", { class: "pl-title" })];
   const panel = (title, node, note) => create("div", { class: "pl-panel" }, title, node, create("p", { class: "pl-note" }, note));
   const text = (words) => create("p", { class: "pl-title" }, words);
   page.root.append(
@@ -227,8 +264,10 @@ function render({ model, el }) {
       panel(caption, make("curve", "The band drawn", WIDE, 130), "Dots: what the cells see. Dashed: the slower wave through the same dots."),
       panel(text("All sine features: a row for each band, a column for each cell"), make("image", "Sine features", WIDE, 150), "Orange −1, white 0, violet 1. Outlined: the band drawn."),
       panel(text("How much each cell's features resemble the middle cell's"), make("likeness", "Likeness to the middle cell", WIDE, 150), "One peak: the cell is found. Other peaks as high: cells that look the same."),
-      model.get("signal").length ? panel(fitTitle, make("fit", "Fit of the signal", WIDE, 150), "Grey: the signal. Dots: the values at the cells. Orange: ridge regression on the features.") : null),
+      model.get("signal").length ? panel(fitTitle, make("fit", "Fit of the signal", WIDE, 150), "Grey: the signal. Dots: the values at the cells. Orange: ridge regression on the features.") : null,
+      finds.node),
     words.node);
+  let [planned, moved] = [false, false];  // what is there at first is nobody's finding
   function show() {
     for (const [name, control] of Object.entries(sliders)) {
       if (name === "band") control.range(1, model.get("num_bands"));
@@ -240,11 +279,11 @@ function render({ model, el }) {
     const sentence = describeBands(model);
     boards.frequencies.name(`Frequencies of the bands. ${sentence}`);
     boards.curve.name(`Band ${band} as a curve with its samples. ${sentence}`);
-    words.say(sentence);
+    words.say([sentence, moved && finds.check()].filter(Boolean).join(" "));
     Object.values(boards).forEach((b) => b.paint());
   }
-  let planned = false;
   const soon = () => {
+    moved = true;
     if (planned) return;
     planned = true;
     queueMicrotask(() => { planned = false; show(); });

@@ -144,6 +144,7 @@ function playgroundParts(model, now, tools) {
   const controls = playgroundControls(model, tools);
   const boards = playgroundBoards(model, now, tools);
   const blend = blendPanel(model, now, tools);
+  const finds = playgroundFinds(model, now, facts);
   const answers = answerTable(facts, choose);
   const detail = bars("The chosen answer, part by part");
   const table = colourTable(facts.colours);
@@ -156,14 +157,15 @@ function playgroundParts(model, now, tools) {
     create("div", { class: "pl-columns" },
       panel(create("p", { class: "pl-title" }, `The picture, ${height} × ${width} pixels`), boards.picture.node, create("p", { class: "pl-note" }, "Click, drag or arrow keys: ask there.")),
       panel(drawnTitle, boards.drawn.node, drawnNote), panel(plainTitle, boards.plain.node, plainNote)),
-    create("div", { class: "pl-columns pl-gap" }, panel(pointTitle, answers.node), panel(detailTitle, detail.node), panel(looksTitle, looks.node)), blend.node];
+    create("div", { class: "pl-columns pl-gap" }, panel(pointTitle, answers.node), panel(detailTitle, detail.node), panel(looksTitle, looks.node)), blend.node,
+    create("div", { class: "pl-columns pl-gap" }, finds.node)];
   const sized = () => {
     const count = now.weights[0].length;
     const columns = looksColumns(count);
     const side = columns > 8 ? 8 : 20;
     looks.resize(columns * side, Math.ceil(count / columns) * side);
   };
-  const fill = (text) => {
+  const fill = () => {
     const [task, zoom] = [model.get("task"), model.get("zoom")];
     const view = now.drawn ?? model.get("view");  // what is on the screen, while the next is on its way
     const at = facts.tasks.indexOf(task);
@@ -185,11 +187,11 @@ function playgroundParts(model, now, tools) {
       sized();
       looks.name(`Latents, brighter the more “${task}” looks at them.`);
     }
-    boards.picture.name(`Picture. ${text}`);
+    boards.picture.name(`Picture. ${describePlayground(model, now, tools.where)}`);
     boards.drawn.name(`“${view}” drawn from queries, ${zoom} times enlarged. ${placeText(model.get("point"))}.`);
   };
   const paint = () => { for (const one of [boards.picture, boards.drawn, boards.plain, looks, blend]) one.paint(); };
-  return { nodes, fill, paint, box: boards.box };
+  return { nodes, fill, paint, box: boards.box, check: finds.check };
 }
 
 /** What to ask when the state changes; each answer goes into `now` and is shown. */
@@ -225,10 +227,10 @@ function playgroundUpdates(model, now, { facts, ask, busy, update, where, box })
 
 function render({ model, el }) {
   const facts = model.get("facts");
-  const now = { picture: null, pixels: null, enlarged: null, tile: null, scale: null, drawn: null, answers: null, weights: null, strips: null, touched: "point" };
+  const now = { picture: null, pixels: null, enlarged: null, tile: null, scale: null, drawn: null, answers: null, weights: null, strips: null, touched: "point", moved: false };
   const where = geometry(facts);
   const { ask, busy, change: keep, update, run } = stage({ model, el, kind: "playground", title: "Query playground" });
-  const change = (changes, touched = "point") => { now.touched = touched; keep(changes); };
+  const change = (changes, touched = "point") => { Object.assign(now, { touched, moved: true }); keep(changes); };
   const tools = {
     facts, where, change,
     moveTo: (place, follow) => {
@@ -245,7 +247,7 @@ function render({ model, el }) {
   const parts = playgroundParts(model, now, tools);
   return run({
     parts,
-    describe: () => describePlayground(model, now, where),
+    describe: () => [describePlayground(model, now, where), parts.check()].filter(Boolean).join(" "),
     updates: playgroundUpdates(model, now, { facts, ask, busy, update, where, box: parts.box }),
     needs: {
       example: ["picture", "point", "window", "blend"], frame: ["picture"], task: [], view: ["window"], point: ["point"],

@@ -200,6 +200,38 @@ function endText(model, name) {
   return model.get("facts").kinds[task].at_point ? `${task} at ${placeText(place)}` : task;
 }
 
+/** What there is to find out; nothing of it is there before something was moved. */
+function playgroundFinds(model, now, facts) {
+  const close = Math.min(8, Math.max(...facts.zooms));
+  const drawn = new Set();
+  const between = facts.tasks.filter((name) => facts.kinds[name].between);
+  const judged = facts.tasks.filter((name) => facts.kinds[name].kind === "classes");
+  const outline = {
+    task: `Zoom in ${close} times on an outline, and draw ${between.length > 1 ? "two questions" : "a question"} there. Is it sharper than the enlarged pixels?`,
+    found: () => {
+      if (model.get("zoom") >= close && now.drawn === model.get("view")) drawn.add(now.drawn);
+      return drawn.size >= Math.min(2, between.length) ? `You have seen ${[...drawn].map((name) => `“${name}”`).join(" and ")}.` : null;
+    },
+  };
+  const change = {
+    task: "Go from A to B until the blended query says something else.",
+    found: () => {
+      const [strip, blend] = [now.strips?.[0], model.get("blend")];
+      const said = strip?.texts[Math.round(blend * (facts.steps - 1))];
+      return strip && said !== strip.texts[0] ? `${Math.round(100 * blend)} % of the way, “${strip.texts[0]}” has become “${said}”.` : null;
+    },
+  };
+  const mistake = {
+    task: "Find a question that the model answers wrongly.",
+    found: () => {
+      const wrong = facts.tasks.findIndex((name, i) => judged.includes(name) && ![null, now.answers?.[i].text].includes(now.answers?.[i].true ?? null));
+      return wrong < 0 ? null : `${facts.tasks[wrong]} at ${placeText(model.get("point"))} of example ${model.get("example")}: “${now.answers[wrong].text}”, in truth “${now.answers[wrong].true}”.`;
+    },
+  };
+  const { node, check } = discoveries([...(between.length ? [outline] : []), change, ...(facts.has_truth && judged.length ? [mistake] : [])]);
+  return { node, check: () => (now.moved ? check() : "") };
+}
+
 /** All that is shown, in sentences, the part that was touched last first. */
 function describePlayground(model, now, where) {
   const facts = model.get("facts");

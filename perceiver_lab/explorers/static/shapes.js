@@ -66,6 +66,36 @@ function changeText(before, after, arrays) {
   return `${names[name]} ${grouped(before[name])} → ${grouped(after[name])}: the output ${same ? "stays" : "is now"} ${output}.`;
 }
 
+function shapeFinds(now, before) {
+  let fewest = Infinity;
+  return discoveries([
+    {
+      task: "Move the inputs from 100 or fewer to 10 000 or more. Which arrays keep their shape?",
+      found: () => {
+        fewest = Math.min(fewest, now().num_inputs);
+        return fewest <= 100 && now().num_inputs >= 10000 ? "Queries and output: none of their axes counts inputs." : null;
+      },
+    },
+    {
+      task: "Set 50 176 inputs and 512 queries. How many bytes do the scores need?",
+      found: () => {
+        const { num_inputs, num_queries } = now();
+        if (num_inputs !== 50176 || num_queries !== 512) return null;
+        const { bytes, itselfBytes } = trace(now());
+        return `${byteText(bytes)}; among the inputs themselves, ${byteText(itselfBytes)}.`;
+      },
+    },
+    {
+      task: "Raise the number of heads. What becomes of the multiply-adds, and of the bytes of the scores?",
+      found: () => {
+        const [old, is] = [before(), now()];
+        if (!old || FIELDS.some((name) => name !== "num_heads" && old[name] !== is[name]) || is.num_heads <= old.num_heads) return null;
+        return `The multiply-adds stay ${quantity(trace(is).total)}; the bytes are ${is.num_heads / old.num_heads} times as many.`;
+      },
+    },
+  ]);
+}
+
 function render({ model, el }) {
   const page = mount(el, "shapes", "Shape tracer", () => {});
   const set = keeper(model);
@@ -74,6 +104,8 @@ function render({ model, el }) {
   const costs = bars("Multiply-adds, on a logarithmic scale");
   const memory = bars("Bytes of the scores, on a logarithmic scale");
   const sizes = () => Object.fromEntries(FIELDS.map((name) => [name, model.get(name)]));
+  let before = null;
+  const finds = shapeFinds(sizes, () => before);
   const ladder = (name) => [...new Set([...CHOICES[name], model.get(name)])].sort((a, b) => a - b);
   const sliders = [["num_inputs", "Inputs M"], ["num_queries", "Queries N"], ["channels", "Channels D"]].map(([name, label]) => {
     const steps = ladder(name);
@@ -101,11 +133,11 @@ function render({ model, el }) {
     flow,
     create("div", { class: "pl-columns" },
       create("div", { class: "pl-panel" }, create("p", { class: "pl-title" }, "Multiply-adds"), costs.node),
-      create("div", { class: "pl-panel" }, create("p", { class: "pl-title" }, "Bytes of the scores in float32"), memory.node)),
+      create("div", { class: "pl-panel" }, create("p", { class: "pl-title" }, "Bytes of the scores in float32"), memory.node),
+      finds.node),
     create("p", { class: "pl-note" }, "Rectangles and bars: square root and logarithmic scale. Output projection included, softmax not counted."),
     words.node);
 
-  let before = null;
   function show() {
     const now = sizes();
     const { arrays, projections, attention, total, itself, bytes, itselfBytes } = trace(now);
@@ -128,7 +160,7 @@ function render({ model, el }) {
     for (const control of sliders) control.update();
     heads.fill([...new Set([...HEADS, now.num_heads])].sort((a, b) => a - b).filter((h) => now.channels % h === 0).map((h) => [h, h]), now.num_heads);
     const times = itself / total;
-    words.say(`${changeText(before, now, arrays)} ${quantity(total)} multiply-adds; self-attention among the ${grouped(now.num_inputs)} inputs would take ${times >= 10 ? grouped(times) : times.toFixed(1)} times as many.`);
+    words.say(`${changeText(before, now, arrays)} ${quantity(total)} multiply-adds; self-attention among the ${grouped(now.num_inputs)} inputs would take ${times >= 10 ? grouped(times) : times.toFixed(1)} times as many. ${finds.check()}`.trim());
     before = now;
   }
   // Changes of one moment are shown together: channels may bring heads along.

@@ -35,6 +35,29 @@ function table(facts) {
   return { node, set };
 }
 
+function shuffleFinds(now, facts) {
+  let first = null;  // the least share of pixels at which some model lost more than half of the examples
+  return discoveries([
+    {
+      task: "Shuffle half of the pixels or more, and let their positions move along. Whose logits stay?",
+      found: () => {
+        const { strength, along, rows } = now;
+        if (!along || strength < 50) return null;
+        return `${rows.map((row) => `${row.name}'s move by ${differenceText(row.moved)}`).join(", ")}.`;
+      },
+    },
+    {
+      task: "Leave the positions behind. Who is the first to lose more than half of the examples?",
+      found: () => {
+        const { strength, along, rows } = now;
+        const lost = along ? [] : rows.filter((row) => row.right < facts.total / 2).map((row) => row.name);
+        if (lost.length && (!first || strength < first.strength)) first = { strength, lost };
+        return lost.length ? `At ${first.strength} %: ${first.lost.join(" and ")}.` : null;
+      },
+    },
+  ]);
+}
+
 function render({ model, el }) {
   const facts = model.get("facts");
   const now = { shuffled: null, original: null };
@@ -61,12 +84,14 @@ function render({ model, el }) {
   const rightClass = create("p", { class: "pl-title" });
   const chart = bars("Probability that each model gives to the right class");
   const numbers = table(facts);
+  const finds = shuffleFinds(now, facts);
   page.root.append(
     create("div", { class: "pl-controls" }, example.node, dial.node, along.node),
     create("div", { class: "pl-columns" },
       create("div", { class: "pl-panel" }, stored, picture("shuffled", "Pixels in the order given"), create("p", { class: "pl-note" }, "What a ConvNet sees.")),
       create("div", { class: "pl-panel" }, placed, picture("placed", "Pixels where their positions say"), create("p", { class: "pl-note" }, "What a model that is told positions can know.")),
-      create("div", { class: "pl-panel" }, rightClass, chart.node, create("p", { class: "pl-title pl-gap" }, `All ${facts.total} examples`), numbers.node)),
+      create("div", { class: "pl-panel" }, rightClass, chart.node, create("p", { class: "pl-title pl-gap" }, `All ${facts.total} examples`), numbers.node),
+      finds.node),
     words.node,
     create("p", { class: "pl-note pl-busy", "aria-hidden": "true" }, "working …"));
   const refresh = latest(async () => {
@@ -81,10 +106,11 @@ function render({ model, el }) {
       rightClass.textContent = `Probability of ${facts.class_names[label]}, the right class`;
       chart.set(rows.map((r) => ({ name: r.name, value: r.value, text: chance(r.value), strong: r.guess !== label })));
       numbers.set(rows);
+      Object.assign(now, { ...ask, rows });
       const text = describeShuffle(model, rows, facts);
       boards.shuffled.name(`Picture with its pixels in the order given. ${text}`);
       boards.placed.name("Picture with its pixels where their positions say.");
-      words.say(text);
+      words.say([text, finds.check()].filter(Boolean).join(" "));
       Object.values(boards).forEach((b) => b.paint());
     } catch (error) { words.say(error.message); } finally {
       clearTimeout(timer);
