@@ -617,7 +617,7 @@ ShapeTracer(num_inputs=100, num_queries=16, channels=32)
 # %% [markdown]
 # ### 01.1 The shape of an answer
 #
-# *look it up, about 2 minutes*
+# *look it up, about 2 minutes. It matters because the shape of an answer is the first thing to check in any model.*
 #
 # Before you run anything: what is the shape of `attend(q, k, v)` if q has shape (2, 16, 4, 8), k has (2, 900, 4, 8) and v
 # has (2, 900, 4, 12)? Give a tuple.
@@ -629,7 +629,7 @@ check("01.1", answer)
 # %% [markdown]
 # ### 01.2 A query that finds
 #
-# *think, about 5 minutes*
+# *think, about 5 minutes. It matters because training does nothing else: it looks for queries that find.*
 #
 # Three keys point to the right, up, and to the left: [1, 0], [0, 1], [-1, 0]. Find a query, two numbers, that gives the
 # second key more than 0.99 of the weight. Scores are divided by the square root of 2, as always.
@@ -641,7 +641,7 @@ check("01.2", answer)
 # %% [markdown]
 # ### 01.3 What the bottleneck saves
 #
-# *look it up, about 3 minutes*
+# *look it up, about 3 minutes. It matters because this factor is the reason that Perceivers exist.*
 #
 # A Perceiver with 512 latents reads the 50,176 pixels of an image, with one head. Self-attention would compare each
 # pixel with each pixel. How many times fewer scores does the Perceiver's read need?
@@ -653,7 +653,7 @@ check("01.3", answer)
 # %% [markdown]
 # ### 01.4 Attention with a mask, from memory
 #
-# *build, about 12 minutes*
+# *build, about 12 minutes. It matters because padding, causality and missing senses are all made of this mask.*
 #
 # Write `masked_attention(q, k, v, mask)` for one image and one head: q (n, d), k (m, d), v (m, e), and a mask (n, m)
 # with True where a query may look. Do not forget the scale, and give zeros where a query may look at nothing.
@@ -668,7 +668,7 @@ check("01.4", masked_attention)
 # %% [markdown]
 # ### 01.5 Which channels belong to a head?
 #
-# *think, about 6 minutes*
+# *think, about 6 minutes. It matters because a wrong split runs without an error and learns badly.*
 #
 # Write `split(x, num_heads)`: x (m, c) becomes (m, h, c / h), and head 0 owns the *first* c / h channels, head 1 the
 # next, and so on.
@@ -683,7 +683,7 @@ check("01.5", split)
 # %% [markdown]
 # ### 01.6 What leaves the output alone?
 #
-# *think, about 3 minutes*
+# *think, about 3 minutes. It matters because what a model cannot notice, it cannot learn from.*
 #
 # One of these changes leaves the output of cross-attention exactly as it was (up to rounding). Which? A: the rows of
 # the queries are shuffled. B: the rows of keys and values are shuffled together. C: the rows of the values alone are

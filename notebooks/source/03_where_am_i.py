@@ -766,7 +766,7 @@ FourierBandwidth(cells=25, num_bands=12, max_resolution=24, signal=photo[18].mea
 #
 # ### 03.1 How wide is a row?
 #
-# *2 minutes, look it up*
+# *2 minutes, look it up. It matters because the width of a row decides what every projection of it costs.*
 #
 # A video of 16 frames of 224 × 224 pixels in colour is read pixel by pixel, with Fourier features of 32 bands on each
 # of its three axes. How many channels has each row that the Perceiver reads?
@@ -779,7 +779,7 @@ check("03.1", answer)
 # %% [markdown]
 # ### 03.2 Its double
 #
-# *3 minutes, think*
+# *3 minutes, think. It matters because a band that has a double is a band wasted.*
 #
 # On an axis of 32 cells from −1 to 1, both ends included, cos(π·20·x) takes the same values at the cells, sign aside,
 # as a slower wave cos(π·f·x). Which f?
@@ -792,7 +792,7 @@ check("03.2", answer)
 # %% [markdown]
 # ### 03.3 Waves from scratch
 #
-# *8 minutes, build*
+# *8 minutes, build. It matters because every Perceiver that reads a grid begins with these lines.*
 #
 # Write `waves_1d(x, num_bands, max_resolution)`: for coordinates x of shape (cells,) the Fourier features of one axis
 # as the Perceiver has them, [coordinate | sines | cosines], of shape (cells, 1 + 2 · num_bands).
@@ -808,7 +808,7 @@ check("03.3", waves_1d)
 # %% [markdown]
 # ### 03.4 A larger picture
 #
-# *3 minutes, think*
+# *3 minutes, think. It matters because it decides whether a trained model can read larger inputs at all.*
 #
 # A Perceiver was trained on pictures of 64 × 64. It now gets one of 128 × 128, coordinates from −1 to 1 again. Which
 # encoding can say where the new pixels are, without a new parameter? A: Fourier features with the bands that it was
@@ -822,7 +822,7 @@ check("03.4", answer)
 # %% [markdown]
 # ### 03.5 Relative to the frame
 #
-# *5 minutes, think*
+# *5 minutes, think. It matters because what a coordinate means is decided here.*
 #
 # Write `frame_coordinates(offset, crop, frame)` for one axis: the coordinates of the cells of a crop, of shape
 # (crop,), on the grid of the whole frame, which runs from −1 at its first cell to 1 at its last. The crop starts at

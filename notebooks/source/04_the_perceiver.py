@@ -788,7 +788,7 @@ ShuffleDial(
 # %% [markdown]
 # ### 04.1 A longer input
 #
-# *look it up, about 2 minutes*
+# *look it up, about 2 minutes. It matters because pictures grow by their area, not by their side.*
 #
 # A Perceiver with 512 latents reads pictures of 224 x 224 pixels. You give it pictures of 448 x 448. By which factor
 # does the number of scores in one read grow?
@@ -800,7 +800,7 @@ check("04.1", answer)
 # %% [markdown]
 # ### 04.2 Deeper for nothing
 #
-# *look it up, about 3 minutes*
+# *look it up, about 3 minutes. It matters because sharing is how a deep Perceiver stays small.*
 #
 # The Perceiver of this lesson has 2 reads, 2 towers and 75,884 parameters, with shared weights. How many has it with 8
 # reads and 8 towers, shared as before?
@@ -812,7 +812,7 @@ check("04.2", answer)
 # %% [markdown]
 # ### 04.3 Name the shape
 #
-# *look it up, about 2 minutes*
+# *look it up, about 2 minutes. It matters because the shape of a map says what it can be asked.*
 #
 # The canvas Perceiver (32 latents, one head in a read, four heads in a latent layer) is given 4 canvases of 224 x 224
 # pixels. What shape do the attention weights of its second read have?
@@ -824,7 +824,7 @@ check("04.3", answer)
 # %% [markdown]
 # ### 04.4 What breaks it
 #
-# *think, about 3 minutes*
+# *think, about 3 minutes. It matters because one layer in the wrong place takes the main property away.*
 #
 # Pixels are shuffled together with their positions. Which change to the Perceiver would make its logits depend on the
 # order?
@@ -841,7 +841,7 @@ check("04.4", answer)
 # %% [markdown]
 # ### 04.5 Tear it up
 #
-# *build, about 8 minutes*
+# *build, about 8 minutes. It matters because this is the whole experiment of the lesson in one line.*
 #
 # Write `rows(images, positions, order)`: from pictures `(b, h, w, c)` and the coordinates `(h * w, 2)` of their pixels
 # make the input rows `(b, h * w, c + 2)`, pixel channels first, and put the rows into the given order: row `i` of the
@@ -857,7 +857,7 @@ check("04.5", rows)
 # %% [markdown]
 # ### 04.6 Latents that are off
 #
-# *build, about 8 minutes*
+# *build, about 8 minutes. It matters because ablation, the sharpest tool of the next lesson, is made of it.*
 #
 # Write `readout(latents, kernel, bias, latent_mask)`: logits `(b, k)` from the average of only those latents whose
 # `latent_mask` `(b, n)` is True. Every example has at least one.

@@ -521,7 +521,8 @@ AttentionExplorer.from_model(
 # %% [markdown]
 # ### 05.1 Roll by hand
 #
-# *look it up, about 4 minutes*
+# *look it up, about 4 minutes. It matters because who has rolled three pixels by hand knows what the formula leaves
+# out.*
 #
 # Two latents read three pixels: latent 0 with the weights 0.5, 0.5, 0, latent 1 with 0, 0.2, 0.8. Then comes one latent
 # layer, in which latent 0 attends to latents 0 and 1 with 0.6 and 0.4. Half of a layer's output is its input. Which
@@ -534,7 +535,7 @@ check("05.1", answer)
 # %% [markdown]
 # ### 05.2 What follows?
 #
-# *think, about 3 minutes*
+# *think, about 3 minutes. It matters because it is the mistake that is easiest to make with a map.*
 #
 # In the first read, latent 7 puts half of its weight on one pixel. The model says that the picture is a 7. What
 # follows?
@@ -551,7 +552,7 @@ check("05.2", answer)
 # %% [markdown]
 # ### 05.3 Many maps, one answer
 #
-# *think, about 4 minutes*
+# *think, about 4 minutes. It matters because it says how much freedom a map has before any training.*
 #
 # The published Perceiver for ImageNet reads 50,176 pixels with one head and values of 261 channels. Among how many
 # independent directions, at least, can the map of one latent be moved so that its weights still sum to one and the
@@ -564,7 +565,7 @@ check("05.3", answer)
 # %% [markdown]
 # ### 05.4 Rollout
 #
-# *build, about 8 minutes*
+# *build, about 8 minutes. It matters because you should know what a formula adds before you trust its picture.*
 #
 # Write `rolled(read, layers)`: from the weights of a read `(b, h, n, m)` and of the latent layers after it, `(l, b, h,
 # n, n)`, the rollout to the inputs, `(b, n, m)`. Heads are averaged, and half of each latent layer's output is its
@@ -580,7 +581,7 @@ check("05.4", rolled)
 # %% [markdown]
 # ### 05.5 Does it look at all?
 #
-# *build, about 6 minutes*
+# *build, about 6 minutes. It matters because a map that never changes says nothing about the picture.*
 #
 # Write `share(maps)`: from the maps `(b, m)` of one latent on `b` pictures, the share of what tells them from an even
 # map (weight `1 / m` everywhere) that is the same on all pictures. That is the squared length of the mean map less the
@@ -596,7 +597,7 @@ check("05.5", share)
 # %% [markdown]
 # ### 05.6 One point of a deletion curve
 #
-# *build, about 5 minutes*
+# *build, about 5 minutes. It matters because deletion curves are the judge over all maps of this lesson.*
 #
 # Write `blanked(values, rating, count, blank)`: the values `(m,)` of a picture after its `count` pixels of the highest
 # `rating` `(m,)` have been set to `blank`. No two ratings are the same.

@@ -814,7 +814,7 @@ QueryPlayground(
 # %% [markdown]
 # ### 06.1 What an answer costs
 #
-# *look it up, about 2 minutes*
+# *look it up, about 2 minutes. It matters because asking for more must be affordable.*
 #
 # A picture of 2,304 pixels was read into 32 latents. You now ask for the colour at 40,000 points. How many scores
 # (query against key) does one head of the decoder compute?
@@ -826,7 +826,8 @@ check("06.1", answer)
 # %% [markdown]
 # ### 06.2 Name the shape
 #
-# *look it up, about 3 minutes*
+# *look it up, about 3 minutes. It matters because kinds of questions are told apart by nothing but their place in this
+# array.*
 #
 # A decoder with 4 heads reads 32 latents. You give it 8 scenes and ask each for its class (one query), its count (one
 # query) and the colours at 288 points, all in one call. What shape do the attention weights have?
@@ -838,7 +839,7 @@ check("06.2", answer)
 # %% [markdown]
 # ### 06.3 What would tie the answers together
 #
-# *think, about 3 minutes*
+# *think, about 3 minutes. It matters because only independent answers may be asked for in parts.*
 #
 # In this lesson an answer does not depend on what else is asked. Which change to the decoder would make it depend on
 # that?
@@ -855,7 +856,7 @@ check("06.3", answer)
 # %% [markdown]
 # ### 06.4 Off by one cell
 #
-# *think, about 3 minutes*
+# *think, about 3 minutes. It matters because a shift of half a pixel is a bug that nobody sees.*
 #
 # A released model decodes a grid of 48 columns. Asked for the last column alone, by its number, it computes the
 # coordinate -1 + 2 i / d. Which number comes out?
@@ -867,7 +868,8 @@ check("06.4", answer)
 # %% [markdown]
 # ### 06.5 Forty thousand questions, a hundred at a time
 #
-# *build, about 6 minutes*
+# *build, about 6 minutes. It matters because outputs are often too many for the memory, and never need to be there
+# together.*
 #
 # Write `in_chunks(answer, queries, size)`. `answer` takes at most `size` rows of queries, (o, e), and returns their
 # answers, (o, k). Return the answers to all of `queries`, in order; their number need not be a multiple of `size`.
@@ -882,7 +884,7 @@ check("06.5", in_chunks)
 # %% [markdown]
 # ### 06.6 Where nobody knows
 #
-# *build, about 6 minutes*
+# *build, about 6 minutes. It matters because real truth has holes, and a NaN in a mean eats everything.*
 #
 # Write `mean_error(flow, truth)`: the mean end-point error in pixels of a flow field `(h, w, 2)`. The truth was not
 # measured everywhere: there it holds NaN, and those pixels do not count.

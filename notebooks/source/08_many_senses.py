@@ -884,7 +884,7 @@ figures.videos_and_sounds(
 # %% [markdown]
 # ### 08.1 What a rate can hold
 #
-# *look it up, about 2 minutes*
+# *look it up, about 2 minutes. It matters because what a rate cannot hold, no model can hear.*
 #
 # A recording has 16,000 samples a second. Up to which frequency, in Hz, can it hold a tone?
 
@@ -895,7 +895,8 @@ check("08.1", answer)
 # %% [markdown]
 # ### 08.2 Name the shape
 #
-# *look it up, about 3 minutes*
+# *look it up, about 3 minutes. It matters because modalities meet in one array, and its width is decided by one of
+# them.*
 #
 # One modality has 40 rows of 20 channels, another 300 rows of 35, positions included. The wider of the two gets 4
 # learned channels of padding, the other as many as it needs. What shape does the input array of a batch of 8 have?
@@ -907,7 +908,7 @@ check("08.2", answer)
 # %% [markdown]
 # ### 08.3 Silence is not nothing
 #
-# *think, about 3 minutes*
+# *think, about 3 minutes. It matters because what is missing and what is zero look alike in an array.*
 #
 # At test there is no sound. What is wrong with giving the auto-encoder 8,000 zeros instead of leaving the sound out?
 #
@@ -923,7 +924,7 @@ check("08.3", answer)
 # %% [markdown]
 # ### 08.4 Count it the other way
 #
-# *think, about 4 minutes*
+# *think, about 4 minutes. It matters because a rate of compression means nothing without what is counted.*
 #
 # The paper's smallest auto-encoder has 196 latents of 512 channels, and 352x is said of it. A clip has 16 frames of
 # 224 x 224 pixels with 3 colours each, and 30,720 samples of sound. How many of these raw numbers are there for each
@@ -936,7 +937,7 @@ check("08.4", answer)
 # %% [markdown]
 # ### 08.5 One array
 #
-# *build, about 6 minutes*
+# *build, about 6 minutes. It matters because every multimodal Perceiver reads such an array.*
 #
 # Write `one_array(parts, vectors)`. `parts` is a list of arrays `(m, c)`, one for each modality, with different
 # numbers of rows and channels; `vectors` is a list of their paddings, as long as each one needs. Put each vector
@@ -952,7 +953,7 @@ check("08.5", one_array)
 # %% [markdown]
 # ### 08.6 Hide a sense
 #
-# *build, about 5 minutes*
+# *build, about 5 minutes. It matters because a missing sense is the normal case outside of the laboratory.*
 #
 # Write `put_token(rows, token, hidden)`. `rows` `(b, m, c)` are the padded rows of one modality, `token` `(c,)` is its
 # mask token, `hidden` `(b,)` is True for the examples that must not show it. Their rows become the token; all other

@@ -656,7 +656,7 @@ ContextRuler(shipped.model, events[:3], place=45)
 # %% [markdown]
 # ### 09.1 What a latent may see
 #
-# *look it up, about 2 minutes*
+# *look it up, about 2 minutes. It matters because off by one is where leaks come from.*
 #
 # A Perceiver AR reads 1,000 events, numbered from 0, with 100 latents, also numbered from 0. How many events may latent
 # 9 read?
@@ -668,7 +668,7 @@ check("09.1", answer)
 # %% [markdown]
 # ### 09.2 Count the scores
 #
-# *look it up, about 3 minutes*
+# *look it up, about 3 minutes. It matters because a long context is cheap only as long as the latents are few.*
 #
 # A context of 8,192, 1,024 latents, one read and 6 latent layers. How many scores does one head compute in a pass, in
 # the read and all latent layers together, masked ones included?
@@ -680,7 +680,8 @@ check("09.2", answer)
 # %% [markdown]
 # ### 09.3 Too good to be true
 #
-# *think, about 3 minutes*
+# *think, about 3 minutes. It matters because a number that is too good deserves more suspicion than one that is too
+# bad.*
 #
 # A colleague trains a model on the copy task of this lesson and reports a training loss of 0.4 nats for each token,
 # where the floor is 1.30. What should both of you do first?
@@ -697,7 +698,7 @@ check("09.3", answer)
 # %% [markdown]
 # ### 09.4 A floor of your own
 #
-# *think, about 4 minutes*
+# *think, about 4 minutes. It matters because a floor that you can compute finds leaks that you cannot see.*
 #
 # A sequence of this lesson is read up to place 40, so that the 16 latents sit at places 25 to 40. What is the lowest
 # loss, in nats and averaged over the 16, that an honest model can reach there?
@@ -709,7 +710,7 @@ check("09.4", answer)
 # %% [markdown]
 # ### 09.5 The mask of the read
 #
-# *build, about 5 minutes*
+# *build, about 5 minutes. It matters because it is the one line on which the whole model depends.*
 #
 # Write `read_mask(num_inputs, num_latents)`: a bool array of shape `(num_latents, num_inputs)`, True where a latent may
 # read an input. The latents sit at the last places, and each may read up to its own, that one included.
@@ -724,7 +725,7 @@ check("09.5", read_mask)
 # %% [markdown]
 # ### 09.6 A leak detector
 #
-# *build, about 6 minutes*
+# *build, about 6 minutes. It matters because it tests a model before a minute of training is spent.*
 #
 # Write `find_leaks(sizes, places)`. `sizes` `(n, m)` are norms of gradients of each output with respect to each input,
 # `places` `(n,)` says where each output stands, -1 for one that stands nowhere and is not judged. Return a bool array

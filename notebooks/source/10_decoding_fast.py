@@ -705,7 +705,7 @@ DecodeStepper(bach.model, {name: pieces[name][:64] for name in names[:3]})
 # %% [markdown]
 # ### 10.1 How many latents?
 #
-# *look it up, about 3 minutes*
+# *look it up, about 3 minutes. It matters because how many latents there are decides when the next full pass is due.*
 #
 # The model of the chorales has 128 latents, a full pass makes 64 of them. A prompt is continued. The first new token
 # comes from the full pass of the prompt. How many latents does the cache hold when the 100th new token is said?
@@ -717,7 +717,7 @@ check("10.1", answer)
 # %% [markdown]
 # ### 10.2 What is kept
 #
-# *look it up, about 3 minutes*
+# *look it up, about 3 minutes. It matters because the memory of a cache is the price of its speed.*
 #
 # How many numbers does a full cache of the chorale model hold? It has room for 768 inputs and 128 latents, 96 channels
 # everywhere, one read and 3 latent layers.
@@ -729,7 +729,7 @@ check("10.2", answer)
 # %% [markdown]
 # ### 10.3 An old wrong note
 #
-# *think, about 3 minutes*
+# *think, about 3 minutes. It matters because an edit is cheap or expensive by what it spoils, not by its size.*
 #
 # 500 tokens are written, the cache holds 100 latents. You change the note at place 40. What has to be computed anew
 # before the next token can be said, so that it is said as by a model that knew the new note all along?
@@ -746,7 +746,7 @@ check("10.3", answer)
 # %% [markdown]
 # ### 10.4 A cooler model
 #
-# *think, about 3 minutes*
+# *think, about 3 minutes. It matters because of all knobs of a sampler it is the one you will turn first.*
 #
 # Two tokens can come, with probabilities 0.8 and 0.2. What is the probability of the first at temperature 0.5?
 
@@ -757,7 +757,7 @@ check("10.4", answer)
 # %% [markdown]
 # ### 10.5 The other order
 #
-# *build, about 6 minutes*
+# *build, about 6 minutes. It matters because two programs with the same settings sample differently, and this is why.*
 #
 # Other programs let the temperature act first, and take the nucleus of what comes out. Write
 # `heat_then_cut(probabilities, temperature, top_p)` in this order, for an array `(V,)` of probabilities, none equal to
@@ -774,7 +774,7 @@ check("10.5", heat_then_cut)
 # %% [markdown]
 # ### 10.6 What an edit spoils
 #
-# *build, about 5 minutes*
+# *build, about 5 minutes. It matters because an editor that recomputes too little is silently wrong.*
 #
 # Write `to_redo(place, num_events, num_latents)`. A cache holds `num_events` inputs, and latents at the last
 # `num_latents` of their places, counted from 0. The token at `place` becomes another. Return an array of two numbers:

@@ -573,7 +573,8 @@ figures.image_grid(
 # %% [markdown]
 # ### 11.1 What a latent reads
 #
-# *look it up, about 2 minutes*
+# *look it up, about 2 minutes. It matters because the size of a group decides what is read together, and what it
+# costs.*
 #
 # A picture has 1024 x 1024 pixels. HiP-256 cuts them into 256 groups. How many pixels does a latent of the first
 # block read?
@@ -585,7 +586,7 @@ check("11.1", answer)
 # %% [markdown]
 # ### 11.2 Meet on the way up
 #
-# *look it up, about 3 minutes*
+# *look it up, about 3 minutes. It matters because a hierarchy is nothing but such a change of shape.*
 #
 # HiP-16's first block gives, for a batch of 2, latents of the shape (2, 16, 128, 128): batch, groups, latents,
 # channels. The second block has 4 groups. Which shape does it read?
@@ -597,7 +598,7 @@ check("11.2", answer)
 # %% [markdown]
 # ### 11.3 Upside down
 #
-# *think, about 3 minutes*
+# *think, about 3 minutes. It matters because what data cannot tell, no training can find out.*
 #
 # Two trainings that differ in the seed alone end with the same loss. Both put pictures together, one of them upside
 # down. What could the second training have been told, to get it right?
@@ -614,7 +615,7 @@ check("11.3", answer)
 # %% [markdown]
 # ### 11.4 White noise
 #
-# *think, about 3 minutes*
+# *think, about 3 minutes. It matters because you must know what nothing learned looks like in numbers.*
 #
 # Cells of white noise have the mean 0 and the variance 1, and know nothing of each other. Half of them are hidden. What
 # is the mean squared error of the best possible model on the hidden cells?
@@ -626,7 +627,7 @@ check("11.4", answer)
 # %% [markdown]
 # ### 11.5 Cut into groups
 #
-# *build, about 6 minutes*
+# *build, about 6 minutes. It matters because a group that is filled up must be filled up in the same way everywhere.*
 #
 # Write `cut(rows, num_groups)`. `rows` `(b, m, c)` are the elements of one modality. Give `(b, g, s, c)`: g groups of
 # neighbours in the order in which they come, all of the same size s, as small as can be. Where the elements do not
@@ -642,7 +643,7 @@ check("11.5", cut)
 # %% [markdown]
 # ### 11.6 The loss of what is hidden
 #
-# *build, about 5 minutes*
+# *build, about 5 minutes. It matters because averaging over visible elements too makes every model look good.*
 #
 # Write `masked_error(outputs, targets, hidden)`. `outputs` and `targets` are `(b, m, c)`, `hidden` `(b, m)` is True
 # where an element was hidden. Give the mean squared error over the hidden elements and their channels.

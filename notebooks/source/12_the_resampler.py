@@ -662,7 +662,7 @@ TokenBudget(seeing.model, films[:6], truths[:6])
 # %% [markdown]
 # ### 12.1 What comes out
 #
-# *look it up, about 2 minutes*
+# *look it up, about 2 minutes. It matters because a language model needs to know how many tokens will come.*
 #
 # A resampler with 8 latents of 64 channels reads two clips of six frames. Each frame has 16 cells. What is the shape of
 # what comes out?
@@ -674,7 +674,7 @@ check("12.1", answer)
 # %% [markdown]
 # ### 12.2 How many keys
 #
-# *look it up, about 3 minutes*
+# *look it up, about 3 minutes. It matters because this number is what reading a video costs.*
 #
 # In the paper, 64 latents read clips of 8 frames. Let each frame have 100 cells. Over how many keys does the softmax of
 # one latent run?
@@ -686,7 +686,7 @@ check("12.2", answer)
 # %% [markdown]
 # ### 12.3 The first step
 #
-# *think, about 3 minutes*
+# *think, about 3 minutes. It matters because a model that starts unchanged can be trained without forgetting.*
 #
 # All gates are at zero, tanh(0) = 0. What moves in the first step of training?
 #
@@ -702,7 +702,7 @@ check("12.3", answer)
 # %% [markdown]
 # ### 12.4 Exchange the pictures
 #
-# *think, about 3 minutes*
+# *think, about 3 minutes. It matters because it is the one test that tells seeing from guessing.*
 #
 # A model gives 60 of 100 captions to the last byte. You exchange the pictures, so that none has its own, and it gives
 # 57 of the same captions. What do you know?
@@ -719,7 +719,7 @@ check("12.4", answer)
 # %% [markdown]
 # ### 12.5 Only the last image
 #
-# *build, about 6 minutes*
+# *build, about 6 minutes. It matters because with a wrong one, text sees pictures that come later.*
 #
 # Write `media_mask(markers, num_images)`. `markers` `(n,)` is 1 where a token announces an image, else 0. Give `(n,
 # num_images)`, True where a token may see an image: only the one that was announced last, its own marker counted. A
@@ -735,7 +735,7 @@ check("12.5", media_mask)
 # %% [markdown]
 # ### 12.6 Latents that read themselves
 #
-# *build, about 6 minutes*
+# *build, about 6 minutes. It matters because it is what sets a resampler apart from a plain cross-attention.*
 #
 # Write `resample(latents, inputs)`: one attention of a resampler with one head and without projections, norms and
 # residual. `latents` `(r, d)` are the queries; keys and values are the `inputs` `(m, d)` followed by the latents.

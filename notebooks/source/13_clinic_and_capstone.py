@@ -512,7 +512,7 @@ for trial, (seen, kept) in trials.items():
 # %% [markdown]
 # ### 13.1 The same in any order
 #
-# *look it up, about 2 minutes*
+# *look it up, about 2 minutes. It matters because a number that stays where it should move is a symptom as well.*
 #
 # A model that reads images gives the same logits, to six decimals, when all pixels change places. Its accuracy is 30 %,
 # where 98 % was expected. What do you look at first?
@@ -529,7 +529,7 @@ check("13.1", answer)
 # %% [markdown]
 # ### 13.2 How many does it look at?
 #
-# *build, about 5 minutes*
+# *build, about 5 minutes. It matters because one number for each row finds dead and one-hot maps among thousands.*
 #
 # Write `looked_at(weights)`. `weights` `(n, m)` are rows of a map, each summing to one, some weights exactly 0. Return
 # for each row the exponential of its entropy (in nats): 1 for a row that looks at one element, m for one that looks at
@@ -545,7 +545,8 @@ check("13.2", looked_at)
 # %% [markdown]
 # ### 13.3 How far may it drift?
 #
-# *think, about 3 minutes*
+# *think, about 3 minutes. It matters because weights that cancel each other look harmless until half precision meets
+# them.*
 #
 # The largest number of float16 is 65,504. The largest value of a healthy read is 3.2. Its value projection drifts to
 # 2^k times its size, and its output projection to 2^-k times. What is the largest whole k at which no value overflows?
@@ -557,7 +558,7 @@ check("13.3", answer)
 # %% [markdown]
 # ### 13.4 No leak in the model
 #
-# *think, about 3 minutes*
+# *think, about 3 minutes. It matters because finding nothing in one place is no proof that there is nothing.*
 #
 # A language model reaches a training loss below the floor of its task. `reach` finds no gradient from any output to a
 # later input. Where can the answer still come from?
@@ -574,7 +575,7 @@ check("13.4", answer)
 # %% [markdown]
 # ### 13.5 Padding
 #
-# *build, about 4 minutes*
+# *build, about 4 minutes. It matters because an inverted mask is one character, and runs.*
 #
 # Write `read_mask(lengths, size)`: a bool array `(b, size)` for sequences of the given lengths, padded on the right to
 # `size`. True where an element may be read, as everywhere in this library.
@@ -589,7 +590,7 @@ check("13.5", read_mask)
 # %% [markdown]
 # ### 13.6 Into the unit cube
 #
-# *build, about 4 minutes*
+# *build, about 4 minutes. It matters because a model trained at one scale knows nothing of another.*
 #
 # Write `unit_cube(points)`: move the mean of points `(m, 3)` to 0, and scale them, all axes alike, so that the largest
 # absolute coordinate is 1.

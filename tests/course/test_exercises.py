@@ -86,6 +86,13 @@ class TestEveryExercise:
         assert f"### {exercise.id} {exercise.title}" in text
         assert f'check("{exercise.id}"' in source
 
+    def test_its_lesson_says_how_long_it_takes_and_why_it_matters(self, exercise):
+        (path,) = SOURCES.glob(f"{exercise.id[:2]}_*.py")
+        text = re.sub(r"(?m)^# ?", "", path.read_text())
+        line = re.search(rf"### {re.escape(exercise.id)} [^\n]*\n\n\*([^*]+)\*\n", text)[1]
+        assert f"{exercise.minutes} minute" in line
+        assert " because " in words(line) or ": " in line
+
 
 def test_ids_are_unique_and_in_order():
     ids = [exercise.id for exercise in ALL]
