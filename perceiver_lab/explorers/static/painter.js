@@ -153,6 +153,7 @@ function painterText(model, { facts, act, say }) {
 
 /** What there is to find out; each says what it measured. */
 function painterFinds(view, act) {
+  let letter = null;  // the surprise at the last letter that was hidden alone
   const spelled = ([start, end]) => String(view().bytes.slice(start, end));
   const hiddenWord = () => {
     const { bytes, hidden } = view();
@@ -165,9 +166,14 @@ function painterFinds(view, act) {
   const inside = (place) => { const word = act.wordAt(place); return Boolean(word) && word[0] < place && place < word[1] - 1; };
   const right = () => view().answer.guesses.filter(({ rank }) => rank === 1).length;
   return discoveries([
-    { task: "Hide one letter inside a word. How surprised is the model?", found: only(inside) },
-    { task: "Hide a space.", found: only((place, bytes) => bytes[place] === 32) },
-    { task: "Hide a whole word of three letters or more.", found: () => (view().answer && hiddenWord() ? `${bits(view().answer.bits)} for each letter.` : null) },
+    { task: "Hide a space. What does it cost?", found: only((place, bytes) => bytes[place] === 32) },
+    {
+      task: "Hide one letter inside a word, then a whole word of three letters or more.",
+      found: () => {
+        letter = only(inside)() ? view().answer.bits : letter;
+        return letter !== null && view().answer && hiddenWord() ? `${bits(letter)} for the letter alone, ${bits(view().answer.bits)} for each letter of the word.` : null;
+      },
+    },
     {
       task: "Hide a name in one of two places where it stands. Does the model copy it?",
       found: () => {
