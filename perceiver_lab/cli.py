@@ -115,7 +115,7 @@ def _list(options):
             fits = about.get("fingerprint") == recipe.fingerprint("full")
             ships = " [ships, but made by another version]"
             if fits:
-                made = f"{about['steps']} steps, {about['minutes']:g} minutes on {about['device']}"
+                made = f"{about['steps']} steps, {recipes.time_told(about)}"
                 ships = f" [ships: {made}; {recipe.tell(about['metrics'])}]"
         print(f"{name}: {recipe.summary}{ships}")
     return 0
@@ -185,8 +185,8 @@ def _reproduce(options):
     folder = options.folder or recipes.run_folder(recipe, "full", seed)
     run = recipes.run(recipe, "full", folder, seed=seed, resume=options.resume, progress=not options.quiet)
     before = stored["seeds"][str(seed)]
-    print(f"stored: {recipe.tell(before)}, {stored['minutes']:g} minutes on {stored['device']}")
-    print(f"now:    {recipe.tell(run.metrics)}, {run.about['minutes']:g} minutes on {run.about['device']}")
+    print(f"stored: {recipe.tell(before)}, {recipes.time_told(stored)}")
+    print(f"now:    {recipe.tell(run.metrics)}, {recipes.time_told(run.about)}")
     if run.metrics == {name: value for name, value in before.items() if name != "minutes"}:
         print("equal in every digit")
         return 0

@@ -84,21 +84,20 @@ def trained(
 
 def _expected(recipe, mode):
     """How long such a training took when the weights that ship were made, which is all that was measured."""
-    from perceiver_lab.recipes import shipped_path
+    from perceiver_lab.recipes import shipped_path, time_told
     from perceiver_lab.training import read_about
 
     path = shipped_path(recipe.name)
     if mode != "full" or not path.exists():
         return ""
-    about = read_about(path)
-    return f"; the shipped weights took {about['minutes']:g} minutes on {about['device']}"
+    return f"; the shipped weights took {time_told(read_about(path))}"
 
 
 def _shipped(recipe, model, about):
+    from perceiver_lab.recipes import time_told
     from perceiver_lab.training import History
 
-    steps, minutes, device = about["steps"], about["minutes"], about["device"]
-    _tell(recipe, f"shipped weights ({steps} steps, {minutes:g} minutes on {device})", about["metrics"])
+    _tell(recipe, f"shipped weights ({about['steps']} steps, {time_told(about)})", about["metrics"])
     history = History(records=about["history"])
     return Trained(model=model, metrics=about["metrics"], history=history, shipped=True, about=about)
 

@@ -8,9 +8,8 @@ import traitlets
 from perceiver_lab.datasets import NeighbourCounts
 from perceiver_lab.explorers.base import Answer, Explorer, colour_table, front_end
 from perceiver_lab.explorers.painter_model import ByteFiller
-from perceiver_lab.figures import SEQUENTIAL, DescribedFigure
+from perceiver_lab.figures import SURPRISE, DescribedFigure
 
-SURPRISE = f"{SEQUENTIAL}_r"  # the colours of bits, as in figures.text_cells: dark is what was not expected
 SMUDGE = 7  # every seventh byte: about the share that is hidden in training
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import matplotlib
 
 from perceiver_lab.explorers.base import Answer
-from perceiver_lab.explorers.painter import SMUDGE, SURPRISE, smudge
-from perceiver_lab.figures import COLOURS, DescribedFigure, figure, style
+from perceiver_lab.explorers.painter import SMUDGE, smudge
+from perceiver_lab.figures import COLOURS, SURPRISE, DescribedFigure, figure, style
 
 if TYPE_CHECKING:
     from perceiver_lab.explorers.painter import MaskPainter

@@ -18,6 +18,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 SEQUENTIAL = "cividis"
 SIGNED = "PuOr"
+SURPRISE = f"{SEQUENTIAL}_r"  # of bits: dark is what was not expected
 
 DPI = 120
 CSS_PIXELS_PER_INCH = 96

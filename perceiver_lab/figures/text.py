@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 
 from perceiver_lab.datasets.bytes import FIRST_BYTE, MASK, VOCABULARY, decode_ids, encode_text, hide_ids
 from perceiver_lab.figures.diagrams import BLUE, GREEN, ORANGE, PINK, arrow, box
-from perceiver_lab.figures.style import COLOURS, SEQUENTIAL, DescribedFigure, bare, drawn, figure
+from perceiver_lab.figures.style import COLOURS, SEQUENTIAL, SURPRISE, DescribedFigure, bare, drawn, figure
 
 SIGNS = {10: "↵", 13: "↵", 9: "⇥", 32: " "}
 
@@ -91,7 +91,7 @@ def _colours(ids, values):
         return np.ones((*ids.shape, 4)), None
     values = np.asarray(values, np.float64)
     scale = matplotlib.cm.ScalarMappable(
-        matplotlib.colors.Normalize(0, float(np.nanmax(values, initial=0.0)) or 1.0), f"{SEQUENTIAL}_r"
+        matplotlib.colors.Normalize(0, float(np.nanmax(values, initial=0.0)) or 1.0), SURPRISE
     )
     colours = scale.to_rgba(np.nan_to_num(values))
     colours[np.isnan(values)] = 1

@@ -8,7 +8,7 @@ from perceiver_lab.recipes.base import Budget, Data, Recipe
 from perceiver_lab.recipes.overrides import parse as parse_settings
 from perceiver_lab.recipes.registry import get, names
 from perceiver_lab.recipes.running import Run, load_run, run, run_folder
-from perceiver_lab.recipes.shipping import check_shipped, load_shipped, ship, shipped_path
+from perceiver_lab.recipes.shipping import check_shipped, load_shipped, ship, shipped_path, time_told
 
 __all__ = [
     "Budget",
@@ -25,4 +25,5 @@ __all__ = [
     "run_folder",
     "ship",
     "shipped_path",
+    "time_told",
 ]

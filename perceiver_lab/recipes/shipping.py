@@ -25,6 +25,11 @@ def shipped_path(name: str) -> Path:
     return data_root() / "weights" / f"{name}.safetensors"
 
 
+def time_told(about: dict[str, Any]) -> str:
+    """How long a training took, and on what, for people to read."""
+    return f"{about['minutes']:g} minutes on {about['device']}"
+
+
 def probe_logits(recipe: Recipe, model: nnx.Module) -> np.ndarray:
     """The logits (8, K) of the first eight test records: stored with the weights, compared by a test.
 
