@@ -6,6 +6,7 @@ from perceiver_lab.layers.causal import CausalCrossAttentionBlock, CausalSelfAtt
 from perceiver_lab.layers.conv import BatchNorm, ConvDownsample, ConvUpsample, TransposedConv
 from perceiver_lab.layers.mlp import MLP, GatedMLP
 from perceiver_lab.layers.positions import FourierPositions, LearnedPositions, ProjectedPositions, SinusoidalPositions
+from perceiver_lab.layers.precision import compute_in
 from perceiver_lab.layers.recording import AttentionMap, labelled, record_attention
 from perceiver_lab.layers.stack import SelfAttentionStack
 
@@ -30,6 +31,7 @@ __all__ = [
     "SelfAttentionStack",
     "SinusoidalPositions",
     "TransposedConv",
+    "compute_in",
     "labelled",
     "layer_norm",
     "record_attention",

@@ -91,11 +91,10 @@ class Attention(nnx.Module):
         return x.reshape(*x.shape[:2], self.num_heads, -1)
 
     def cross_params(self, norm: nnx.LayerNorm) -> CrossParams:
-        """Norm, key and value weights for `ops.cross_attend`, which applies them itself."""
-        return CrossParams(
-            norm.scale[...], norm.bias[...], self.key.kernel[...], self.key.bias[...], self.value.kernel[...],
-            self.value.bias[...],
-        )  # fmt: skip
+        """Norm, key and value weights for `ops.cross_attend`, which applies them itself, in the layers' precision."""
+        kernels = (self.key.kernel, self.key.bias, self.value.kernel, self.value.bias)
+        precision = jnp.float32 if self.key.dtype is None else self.key.dtype
+        return CrossParams(norm.scale[...], norm.bias[...], *(one[...].astype(precision) for one in kernels))
 
 
 def attend_recorded(q, k, v, *, mask=None):

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float
 
 MASKED = -1e30  # finite, so that a fully masked row gives numbers that can be wiped, not NaN
 IMPLEMENTATIONS = ("auto", "einsum", "xla", "cudnn", "chunked")
+Shaped = jax.Array | jax.ShapeDtypeStruct
 _CHUNKED_FROM = 2**27  # scores; beyond 512 MiB of them in float32 the running softmax is worth its loop
 
 
@@ -64,8 +65,8 @@ def attend(
       mask: True where query n may attend to key m.
       scale: factor on the scores; by default 1 / sqrt(d).
       impl: "einsum", the definition; "xla", JAX's own, whose gradients take a CPU longer; "cudnn", JAX's own on an
-        NVIDIA GPU (half precision); "chunked", which never holds all n x m scores; "auto", which takes "einsum" until
-        the scores get large.
+        NVIDIA GPU (half precision); "chunked", which never holds all n x m scores; "auto" takes
+        `choose_implementation`.
 
     Returns:
       One row of values per query; zeros for a query that may attend to nothing.
@@ -75,7 +76,7 @@ def attend(
     """
     _check(q, k, v, mask, impl)
     if impl == "auto":
-        impl = "chunked" if q.shape[0] * q.shape[2] * q.shape[1] * k.shape[1] > _CHUNKED_FROM else "einsum"
+        impl = choose_implementation(q, k, v, platform=jax.default_backend())
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     if impl == "einsum":
         weights = attention_weights(q, k, mask=mask, scale=scale)
@@ -83,6 +84,28 @@ def attend(
     if impl == "chunked":
         return _attend_chunked(q, k, v, mask, scale)
     return _attend_jax(q, k, v, mask, scale, impl)
+
+
+def choose_implementation(q: Shaped, k: Shaped, v: Shaped, *, platform: str) -> str:
+    """cuDNN's fused attention where it is to be had, else "einsum" until the scores get large, then "chunked".
+
+    To be had: on a GPU, in half precision, heads of a multiple of 8 and of at most 128 channels, and even lengths,
+    which its backward pass wants where there is a mask. Only shapes and dtypes count: the rule can be asked anywhere.
+
+    Args:
+      q, k, v: arrays or `jax.ShapeDtypeStruct`, as in `attend`.
+      platform: "cpu", "gpu" or "tpu".
+    """
+    half = {one.dtype for one in (q, k, v)} in ({jnp.dtype(jnp.bfloat16)}, {jnp.dtype(jnp.float16)})
+    width, even = max(q.shape[-1], v.shape[-1]), q.shape[1] % 2 == 0 and k.shape[1] % 2 == 0
+    if platform == "gpu" and half and even and width % 8 == 0 and width <= 128:
+        return "cudnn"
+    return "chunked" if q.shape[0] * q.shape[2] * q.shape[1] * k.shape[1] > _CHUNKED_FROM else "einsum"
+
+
+def weigh(weights: Float[Array, "b h n m"], v: Float[Array, "b m h e"]) -> Float[Array, "b h n e"]:
+    """Sums of values in float32, the products in the values' precision."""
+    return jnp.einsum("bhnm,bmhe->bhne", weights.astype(v.dtype), v, preferred_element_type=jnp.float32)
 
 
 def _attend_jax(q, k, v, mask, scale, impl):
@@ -103,7 +126,7 @@ def _attend_chunked(q, k, v, mask, scale):
         scores = jnp.einsum("bnhd,bmhd->bhnm", queries, k, preferred_element_type=jnp.float32)
         if mask is not None:
             scores = jnp.where(mask[:, None], scores, MASKED)
-        return scores, lambda weights: jnp.einsum("bhnm,bmhe->bhne", weights.astype(v.dtype), v)
+        return scores, lambda weights: weigh(weights, v)
 
     chunk = default_chunk(b * h * n)
     keyed = (k, v) if mask is None else (k, v, jnp.moveaxis(mask, 2, 1))

@@ -7,7 +7,7 @@ is never built: `causal_mask` of a chunk at a time.
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from perceiver_lab.ops.attention import MASKED, attend, default_chunk, loop, running_softmax
+from perceiver_lab.ops.attention import MASKED, attend, default_chunk, loop, running_softmax, weigh
 from perceiver_lab.ops.cross import CrossParams, project
 from perceiver_lab.ops.masks import causal_mask
 from perceiver_lab.ops.rotary import Rotation, rotate
@@ -54,15 +54,16 @@ def causal_cross_attend(
     q, query_index = reading_alike(q, query_index)
     if form == "plain":
         k, v = project(inputs, params, h)
-        return attend(q, rotate(k, key_rotation), v, mask=causal_mask(query_index, key_index), impl="einsum")
+        mask = causal_mask(query_index, key_index)
+        return attend(q.astype(k.dtype), rotate(k, key_rotation), v, mask=mask)
     queries = q * d**-0.5
 
     def read(inputs, key_index, *turn):
         k, v = project(inputs, params, h)
         k = rotate(k, Rotation(*turn) if turn else None)
-        scores = jnp.einsum("bnhd,bmhd->bhnm", queries, k)
+        scores = jnp.einsum("bnhd,bmhd->bhnm", queries, k, preferred_element_type=jnp.float32)
         scores = jnp.where(causal_mask(query_index, key_index)[:, None], scores, MASKED)
-        return scores, lambda weights: jnp.einsum("bhnm,bmhe->bhne", weights, v)
+        return scores, lambda weights: weigh(weights, v)
 
     arrays = (inputs, key_index, *(key_rotation or ()))
     width = params.value_kernel.shape[1] // h

@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from perceiver_lab.ops.attention import MASKED, attend, attention_weights, default_chunk, loop, running_softmax
+from perceiver_lab.ops.attention import MASKED, attend, attention_weights, default_chunk, loop, running_softmax, weigh
 
 FORMS = ("auto", "plain", "chunked", "folded", "folded_chunked")
 LAYER_NORM_EPSILON = 1e-5
@@ -119,15 +119,15 @@ def cross_attend(
         form, chunk = {"plain": "chunked", "folded": "folded_chunked"}[form], inputs.shape[1]
     if form == "plain":
         k, v = project(inputs, params, h)
-        return attend(q, k, v, mask=mask, impl="einsum")
+        return attend(q.astype(k.dtype), k, v, mask=mask)
     if form == "chunked":
         return _chunked(q, inputs, params, mask, chunk, axis_name)
     queries = _fold_queries(q, params)
     if form == "folded":
         rows = _rows(mask, h)
-        x = normalise(inputs)
-        weights = attention_weights(queries[:, :, None], x[:, :, None], mask=rows, scale=1.0)
-        seen = jnp.einsum("bnm,bmc->bnc", weights[:, 0], x)
+        x = normalise(inputs).astype(queries.dtype)
+        weights = attention_weights(queries[:, :, None], x[:, :, None], mask=rows, scale=1.0)[:, 0]
+        seen = jnp.einsum("bnm,bmc->bnc", weights.astype(x.dtype), x, preferred_element_type=jnp.float32)
     else:
         seen = _folded_chunked(queries, inputs, _rows(mask, h), chunk, axis_name)
     return _unfold_values(seen.reshape(b, h, n, -1), params, _any(mask, axis_name))
@@ -175,9 +175,10 @@ def normalise(x: Float[Array, "... c"]) -> Float[Array, "... c"]:
 def project(
     inputs: Float[Array, "b m c"], params: CrossParams, num_heads: int
 ) -> tuple[Float[Array, "b m h d"], Float[Array, "b m h e"]]:
-    """Keys and values of the inputs, split into heads."""
+    """Keys and values of the inputs, split into heads, in the kernels' precision."""
     x = normalise(inputs) * _row(params.norm_scale) + _row(params.norm_bias)
-    rows = x.reshape(-1, x.shape[-1])  # as matrices, whose gradients need no transposed copies
+    # As matrices, whose gradients need no transposed copies.
+    rows = x.reshape(-1, x.shape[-1]).astype(params.key_kernel.dtype)
     k = rows @ params.key_kernel + params.key_bias[None]
     v = rows @ params.value_kernel + params.value_bias[None]
     return tuple(y.reshape(*inputs.shape[:2], num_heads, -1) for y in (k, v))
@@ -189,10 +190,10 @@ def _chunked(q, inputs, params, mask, chunk, axis_name):
 
     def read(inputs, mask=None):
         k, v = project(inputs, params, h)
-        scores = jnp.einsum("bnhd,bmhd->bhnm", queries, k)
+        scores = jnp.einsum("bnhd,bmhd->bhnm", queries, k, preferred_element_type=jnp.float32)
         if mask is not None:
             scores = jnp.where(jnp.moveaxis(mask, 1, 2)[:, None], scores, MASKED)
-        return scores, lambda weights: jnp.einsum("bhnm,bmhe->bhne", weights, v)
+        return scores, lambda weights: weigh(weights, v)
 
     arrays = (inputs,) if mask is None else (inputs, jnp.moveaxis(mask, 2, 1))
     width = params.value_kernel.shape[1] // h
@@ -205,16 +206,18 @@ def _fold_queries(q, params):
     b, n, h, d = q.shape
     kernel = params.key_kernel.reshape(-1, h, d)
     folded = jnp.einsum("bnhd,chd->bhnc", q * d**-0.5, kernel) * params.norm_scale[None, None, None]
-    return folded.reshape(b, h * n, -1)
+    return folded.reshape(b, h * n, -1).astype(kernel.dtype)
 
 
 def _folded_chunked(queries, inputs, rows, chunk, axis_name):
     def read(inputs, rows=None):
-        x = normalise(inputs)
-        scores = jnp.einsum("bnc,bmc->bnm", queries, x)
+        x = normalise(inputs).astype(queries.dtype)
+        scores = jnp.einsum("bnc,bmc->bnm", queries, x, preferred_element_type=jnp.float32)
         if rows is not None:
             scores = jnp.where(jnp.moveaxis(rows, 1, 2), scores, MASKED)
-        return scores, lambda weights: jnp.einsum("bnm,bmc->bnc", weights, x)
+        return scores, lambda weights: jnp.einsum(
+            "bnm,bmc->bnc", weights.astype(x.dtype), x, preferred_element_type=jnp.float32
+        )
 
     arrays = (inputs,) if rows is None else (inputs, jnp.moveaxis(rows, 2, 1))
     b, num_rows, c = queries.shape
@@ -226,7 +229,7 @@ def _unfold_values(seen, params, anything):
     h = seen.shape[1]
     seen = seen * params.norm_scale[None, None, None] + params.norm_bias[None, None, None]
     kernel = params.value_kernel.reshape(seen.shape[-1], h, -1)
-    context = jnp.einsum("bhnc,che->bnhe", seen, kernel) + params.value_bias.reshape(1, 1, h, -1)
+    context = jnp.einsum("bhnc,che->bnhe", seen.astype(kernel.dtype), kernel) + params.value_bias.reshape(1, 1, h, -1)
     # Rows that sum to zero instead of one: the regrouping above does not hold for them.
     return context if anything is None else jnp.where(anything[..., None, None], context, 0.0)
 

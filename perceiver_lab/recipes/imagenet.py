@@ -18,6 +18,7 @@ eight photos, the full one is for many accelerators. Nothing ships, and no accur
 by one thread, at about 7 ms of one core each after decoding: for the full run, too slow by far.
 
     perceiver-lab train imagenet_conv_io --mode ci
+    perceiver-lab train imagenet_conv_io --set options.products=bfloat16    # on an accelerator
 """
 
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from perceiver_lab.datasets import (
     random_mirror,
     resize_cubic,
 )
+from perceiver_lab.layers import compute_in
 from perceiver_lab.recipes.base import Budget, Data, Recipe
 from perceiver_lab.training import OptimizerConfig, classification_loss
 from perceiver_lab.training.schedules import scaled_rate
@@ -55,7 +57,7 @@ class Published:
 
 def build(recipe: Recipe, rngs: nnx.Rngs) -> nnx.Module:
     """The preset, untrained."""
-    return presets.get(recipe.model.preset)(rngs=rngs)
+    return compute_in(presets.get(recipe.model.preset)(rngs=rngs), recipe.options["products"])
 
 
 def imagenet(preset: str, summary: str) -> Recipe:
@@ -65,6 +67,7 @@ def imagenet(preset: str, summary: str) -> Recipe:
         summary=summary,
         build=build,
         model=Published(preset=preset),
+        options={"products": "float32"},
         data=Data(
             name="imagenet2012:5.1.0",
             test="validation",

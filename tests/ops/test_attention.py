@@ -190,3 +190,32 @@ def test_a_mask_of_another_shape_and_an_unknown_implementation_are_named():
         attend(q, k, v, mask=jnp.ones((B, M), bool))
     with pytest.raises(ValueError, match="impl='flash' is unknown; choose one of 'auto', 'einsum'"):
         attend(q, k, v, impl="flash")
+
+
+def shapes(n, m, d, e=None, dtype=jnp.bfloat16, b=2, h=4):
+    return (
+        jax.ShapeDtypeStruct((b, n, h, d), dtype),
+        jax.ShapeDtypeStruct((b, m, h, d), dtype),
+        jax.ShapeDtypeStruct((b, m, h, e or d), dtype),
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "platform", "chosen"),
+    [
+        (shapes(512, 512, 128), "gpu", "cudnn"),
+        (shapes(512, 512, 128, dtype=jnp.float16), "gpu", "cudnn"),
+        (shapes(512, 512, 64, e=128), "gpu", "cudnn"),
+        (shapes(512, 512, 128), "cpu", "einsum"),
+        (shapes(512, 512, 128), "tpu", "einsum"),
+        (shapes(512, 512, 128, dtype=jnp.float32), "gpu", "einsum"),
+        (shapes(512, 512, 136), "gpu", "einsum"),  # wider than the kernel
+        (shapes(512, 512, 100), "gpu", "einsum"),  # no multiple of 8
+        (shapes(511, 512, 128), "gpu", "einsum"),  # of odd length
+        ((*shapes(512, 512, 128)[:2], shapes(512, 512, 128, dtype=jnp.float32)[2]), "gpu", "einsum"),
+        (shapes(512, 2**20, 136), "gpu", "chunked"),
+        (shapes(512, 2**20, 128, dtype=jnp.float32), "cpu", "chunked"),
+    ],
+)
+def test_the_implementation_follows_from_shapes_dtypes_and_platform(given, platform, chosen):
+    assert attention.choose_implementation(*given, platform=platform) == chosen
