@@ -65,7 +65,13 @@ def _parser():
         "--mesh", metavar="AXIS=N,...", help="several devices: data, fsdp and inputs, as in data=2,fsdp=4"
     )
     train.add_argument("--distributed", action="store_true", help="one of several processes (with --mesh and --folder)")
-    train.add_argument("--ship", action="store_true", help="then put the weights into data/weights (maintainers)")
+    train.add_argument(
+        "--ship",
+        nargs="?",
+        const="weights",
+        choices=("weights", "result"),
+        help="then keep the weights in data/weights, or the result alone in data/results (maintainers)",
+    )
     train.set_defaults(command=_train)
 
     evaluate = commands.add_parser("evaluate", help="test the weights that ship, or those of a finished run")
@@ -73,7 +79,7 @@ def _parser():
     evaluate.set_defaults(command=_evaluate)
 
     reproduce = commands.add_parser("reproduce", help="train again what ships and compare")
-    reproduce.add_argument("name", metavar="NAME", help="a recipe whose weights ship")
+    reproduce.add_argument("name", metavar="NAME", help="a recipe of which something ships")
     reproduce.add_argument("--folder", type=Path, help="for the new run; by default in the cache")
     reproduce.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     reproduce.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -105,19 +111,16 @@ def _add_common(command):
 
 def _list(options):
     from perceiver_lab import recipes
-    from perceiver_lab.training import read_about
 
     for name in recipes.names():
-        recipe, path = recipes.get(name), recipes.shipped_path(name)
-        ships = ""
-        if path.exists():
-            about = read_about(path)
-            fits = about.get("fingerprint") == recipe.fingerprint("full")
-            ships = " [ships, but made by another version]"
-            if fits:
-                made = f"{about['steps']} steps, {recipes.time_told(about)}"
-                ships = f" [ships: {made}; {recipe.tell(about['metrics'])}]"
-        print(f"{name}: {recipe.summary}{ships}")
+        recipe, weights = recipes.get(name), recipes.shipped_path(name).exists()
+        told, about = "", recipes.shipped_story(recipe)
+        if about is not None:
+            made = f"{about['steps']} steps, {recipes.time_told(about)}"
+            told = f" [{'ships' if weights else 'its result ships'}: {made}; {recipe.tell(about['metrics'])}]"
+        elif weights or recipes.result_path(name).exists():
+            told = " [ships, but made by another version]"
+        print(f"{name}: {recipe.summary}{told}")
     return 0
 
 
@@ -126,8 +129,8 @@ def _train(options):
 
     layout = _layout(options)
     recipe = _recipe(options)
-    if options.ship and (options.mode != "full" or options.settings or options.seed is not None):
-        raise ValueError("--ship wants the recipe as it stands: --mode full, no --set, no --seed.")
+    if options.ship and (options.mode != "full" or options.settings):
+        raise ValueError("--ship wants the recipe as it stands: --mode full, no --set.")
     seeds = recipe.budget(options.mode).seeds if options.seed is None else (options.seed,)
     runs = []
     for seed in seeds:
@@ -146,7 +149,7 @@ def _train(options):
         print(f"seed {seed}: {recipe.tell(run.metrics)}, {run.about['minutes']:g} minutes", flush=True)
         runs.append(run)
     if options.ship:
-        print(f"shipped as {recipes.ship(recipe, runs)}")
+        print(f"shipped as {recipes.ship(recipe, runs, weights=options.ship == 'weights')}")
     return 0
 
 
@@ -174,20 +177,19 @@ def _reproduce(options):
     from perceiver_lab import recipes
 
     recipe = recipes.get(options.name)
-    found = recipes.load_shipped(recipe)
-    if found is None:
+    stored = recipes.shipped_story(recipe)
+    if stored is None:
         raise ValueError(
-            f"No weights ship for {recipe.name!r} as it stands, so there is nothing to compare with. "
+            f"Nothing ships for {recipe.name!r} as it stands, so there is nothing to compare with. "
             f"perceiver-lab train {recipe.name} trains it."
         )
-    stored = found[1]
     seed = stored["seed"]
     folder = options.folder or recipes.run_folder(recipe, "full", seed)
     run = recipes.run(recipe, "full", folder, seed=seed, resume=options.resume, progress=not options.quiet)
-    before = stored["seeds"][str(seed)]
+    before = {name: value for name, value in stored["seeds"][str(seed)].items() if name not in ("minutes", "device")}
     print(f"stored: {recipe.tell(before)}, {recipes.time_told(stored)}")
     print(f"now:    {recipe.tell(run.metrics)}, {recipes.time_told(run.about)}")
-    if run.metrics == {name: value for name, value in before.items() if name != "minutes"}:
+    if run.metrics == before:
         print("equal in every digit")
         return 0
     low, high = (before[f"{recipe.headline}_{end}"] for end in ("low", "high"))

@@ -74,6 +74,13 @@ def test_ship_and_reproduce(tiny, run, tmp_path):
     assert "equal in every digit" in out
 
 
+def test_a_result_alone_is_listed_and_reproduced(tiny, run, tmp_path):
+    assert run("train", "tiny", "--ship", "result", "--quiet")[0] == 0
+    assert "[its result ships: " in run("list")[1]
+    assert "No weights ship for 'tiny'" in run("evaluate", "tiny")[2]
+    assert "equal in every digit" in run("reproduce", "tiny", "--folder", tmp_path / "again", "--quiet")[1]
+
+
 def test_a_result_that_is_not_reproduced(tiny, run, tmp_path):
     run("train", "tiny", "--ship", "--quiet")
     path = tmp_path / "data" / "weights" / "tiny.json"

@@ -127,6 +127,17 @@ def _weights():
             if problem:
                 yield Finding(f"weights of {name}: unusable", problem)
     yield Finding(f"weights that ship: {good} recipes")
+    results = [name for name in recipes.names() if recipes.result_path(name).exists()]
+    for name in results:
+        try:
+            about = recipes.shipped_story(recipes.get(name))
+        except WeightsError as error:
+            yield Finding(f"result of {name}: unreadable", str(error))
+            continue
+        if about is None:
+            again = f"perceiver-lab train {name} --mode full --ship result"
+            yield Finding(f"result of {name}: of another version", f"another recipe of {name} made it: {again}.")
+    yield Finding(f"results that ship without weights: {len(results)} recipes")
 
 
 def _weights_problem(recipe, path):

@@ -83,14 +83,11 @@ def trained(
 
 
 def _expected(recipe, mode):
-    """How long such a training took when the weights that ship were made, which is all that was measured."""
-    from perceiver_lab.recipes import shipped_path, time_told
-    from perceiver_lab.training import read_about
+    """How long such a training took when what ships was made, which is all that was measured."""
+    from perceiver_lab.recipes import shipped_story, time_told
 
-    path = shipped_path(recipe.name)
-    if mode != "full" or not path.exists():
-        return ""
-    return f"; the shipped weights took {time_told(read_about(path))}"
+    about = shipped_story(recipe) if mode == "full" else None
+    return "" if about is None else f"; the one that ships took {time_told(about)}"
 
 
 def _shipped(recipe, model, about):

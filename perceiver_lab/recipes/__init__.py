@@ -8,7 +8,15 @@ from perceiver_lab.recipes.base import Budget, Data, Recipe
 from perceiver_lab.recipes.overrides import parse as parse_settings
 from perceiver_lab.recipes.registry import get, names
 from perceiver_lab.recipes.running import Run, load_run, run, run_folder
-from perceiver_lab.recipes.shipping import check_shipped, load_shipped, ship, shipped_path, time_told
+from perceiver_lab.recipes.shipping import (
+    check_shipped,
+    load_shipped,
+    result_path,
+    ship,
+    shipped_path,
+    shipped_story,
+    time_told,
+)
 
 __all__ = [
     "Budget",
@@ -21,9 +29,11 @@ __all__ = [
     "load_shipped",
     "names",
     "parse_settings",
+    "result_path",
     "run",
     "run_folder",
     "ship",
     "shipped_path",
+    "shipped_story",
     "time_told",
 ]

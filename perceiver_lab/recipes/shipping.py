@@ -1,5 +1,10 @@
-"""Weights that ship with the library: how they are put there, and how they are taken up again."""
+"""What ships of a training: how it is put there, and how it is taken up again.
 
+The weights of models that a lesson, an explorer or another recipe loads, in data/weights, with their story beside them.
+Of models that are only compared with, the story alone, in data/results.
+"""
+
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +18,7 @@ from perceiver_lab.recipes.base import Recipe
 from perceiver_lab.recipes.running import Run
 from perceiver_lab.recipes.starting import borrowed, donor, take_parts
 from perceiver_lab.training import WeightsError, answers, load_weights, read_about, save_weights
+from perceiver_lab.training.files import json_bytes, write_atomically
 
 MAX_BYTES = 2 * 2**20
 NUM_PROBES = 8
@@ -23,6 +29,33 @@ CURVE_POINTS = 200
 def shipped_path(name: str) -> Path:
     """Where the weights of a recipe ship: data/weights/NAME.safetensors."""
     return data_root() / "weights" / f"{name}.safetensors"
+
+
+def result_path(name: str) -> Path:
+    """Where the story of a recipe ships whose weights do not: data/results/NAME.json."""
+    return data_root() / "results" / f"{name}.json"
+
+
+def shipped_story(recipe: Recipe) -> dict[str, Any] | None:
+    """What ships says of itself, with or without weights: metrics, seeds, minutes, device, curve...
+
+    Returns:
+      None when nothing ships under this name, or when what ships was made by another configuration, data or maths.
+
+    Raises:
+      WeightsError: the file is there but is no JSON.
+    """
+    path, result = shipped_path(recipe.name), result_path(recipe.name)
+    if path.exists() or path.with_suffix(".json").exists():
+        about = read_about(path)
+    elif result.exists():
+        try:
+            about = json.loads(result.read_bytes())
+        except ValueError as error:
+            raise WeightsError(f"{result} is no JSON ({error}). Restore it: `git checkout -- data`.") from error
+    else:
+        return None
+    return about if about.get("fingerprint") == recipe.fingerprint("full") else None
 
 
 def time_told(about: dict[str, Any]) -> str:
@@ -44,19 +77,20 @@ def probe_logits(recipe: Recipe, model: nnx.Module) -> np.ndarray:
     return np.concatenate([row[:, :: -(-row.shape[1] // PROBE_VALUES)] for row in rows], axis=1)
 
 
-def ship(recipe: Recipe, runs: Run | Sequence[Run], path: Path | None = None) -> Path:
+def ship(recipe: Recipe, runs: Run | Sequence[Run], path: Path | None = None, *, weights: bool = True) -> Path:
     """Put the weights of the first run, in half precision, and the metrics of all where they ship.
 
     The first is the first seed, not the best one: what ships is what anybody gets who trains. Its "metrics" are those
-    of the weights as they ship; those in "seeds" are of the runs.
+    of the weights as they ship; those in "seeds" are of the runs. Runs without the first seed join what ships already.
 
     Args:
       recipe: as it stands in its file, without overrides.
       runs: finished "full" runs, one per seed.
-      path: by default `shipped_path(recipe.name)`.
+      path: by default `shipped_path(recipe.name)`, or `result_path(recipe.name)`.
+      weights: False keeps the story alone, for a model that is only compared with.
 
     Raises:
-      ValueError: runs of another configuration or mode, or weights above 2 MB.
+      ValueError: runs of another configuration or mode, weights above 2 MB, or further seeds of what does not ship.
     """
     runs = [runs] if isinstance(runs, Run) else list(runs)
     for one in runs:
@@ -65,10 +99,16 @@ def ship(recipe: Recipe, runs: Run | Sequence[Run], path: Path | None = None) ->
                 f"{one.folder} holds a run in mode {one.mode!r} with the fingerprint {one.about['fingerprint'][:12]}; "
                 f"only full runs of {recipe.name!r} as it stands ({recipe.fingerprint('full')[:12]}) ship."
             )
+    seeds = {str(one.seed): one.metrics | {key: one.about[key] for key in ("minutes", "device")} for one in runs}
     first = runs[0]
+    if first.seed != recipe.budget("full").seeds[0]:
+        return _join(recipe, seeds)
     about = {key: value for key, value in first.about.items() if key not in ("sha256", "bytes")}
-    about["history"] = thinned(about["history"])
-    about["seeds"] = {str(one.seed): {**one.metrics, "minutes": one.about["minutes"]} for one in runs}
+    about |= {"history": thinned(about["history"]), "seeds": seeds}
+    if not weights:
+        path = path or result_path(recipe.name)
+        write_atomically(path, json_bytes(about))
+        return path
     size = 2 * sum(leaf.size for leaf in jax.tree.leaves(nnx.split(first.model)[1]))
     if size > MAX_BYTES:
         raise ValueError(
@@ -80,6 +120,19 @@ def ship(recipe: Recipe, runs: Run | Sequence[Run], path: Path | None = None) ->
     about["metrics"] = recipe.metrics(model)
     about["probe_logits"] = [[round(float(x), 5) for x in row] for row in probe_logits(recipe, model)]
     return save_weights(path, model, about, **kept)
+
+
+def _join(recipe, seeds):
+    """Add what further seeds gave to the story that ships; the weights stay those of the first."""
+    about = shipped_story(recipe)
+    if about is None:
+        first = recipe.budget("full").seeds[0]
+        raise ValueError(
+            f"Nothing ships of {recipe.name!r} that seeds {', '.join(seeds)} could join: ship {first} first."
+        )
+    path = shipped_path(recipe.name).with_suffix(".json") if "sha256" in about else result_path(recipe.name)
+    write_atomically(path, json_bytes(about | {"seeds": dict(sorted((about["seeds"] | seeds).items()))}))
+    return path
 
 
 def load_shipped(recipe: Recipe) -> tuple[nnx.Module, dict[str, Any]] | None:

@@ -41,7 +41,7 @@ def test_retraining_on_request(tiny, ships):
 def test_a_full_training_says_how_long_it_took_before(tiny, ships, capsys):
     minutes = recipes.load_shipped(tiny)[1]["minutes"]
     trained("tiny", mode="full", retrain=True, live=False, progress=False)
-    assert f"(40 steps; the shipped weights took {minutes:g} minutes on " in capsys.readouterr().out
+    assert f"(40 steps; the one that ships took {minutes:g} minutes on " in capsys.readouterr().out
 
 
 def test_a_run_that_was_finished_earlier_shows_its_curve_too(tiny, monkeypatch):

@@ -49,7 +49,10 @@ def test_a_run_reports_and_ships_its_own_numbers(mean_recipe, tmp_path):
     assert runs[0].history.curve("test_error")[1][-1] == runs[0].metrics["error"]
     path = recipes.ship(mean_recipe, runs)
     about = json.loads(path.with_suffix(".json").read_text())
-    assert about["seeds"]["3"] == runs[0].metrics | {"minutes": runs[0].about["minutes"]}
+    assert about["seeds"]["3"] == runs[0].metrics | {
+        "minutes": runs[0].about["minutes"],
+        "device": runs[0].about["device"],
+    }
     shipped, _ = recipes.load_shipped(mean_recipe)
     assert about["metrics"] == measure(shipped, mean_recipe.test_batches("full"))
     for stored, trained in zip(*(jax.tree.leaves(nnx.split(one)[1]) for one in (shipped, runs[0].model)), strict=True):

@@ -170,6 +170,38 @@ def test_big_weights_do_not_ship(tiny, monkeypatch):
         recipes.ship(tiny, run)
 
 
+def test_a_result_ships_without_weights(tiny, tmp_path):
+    runs = [recipes.run(tiny, "full", seed=seed, progress=False) for seed in tiny.budget("full").seeds]
+    path = recipes.ship(tiny, runs[:1], weights=False)
+    assert path == tmp_path / "data" / "results" / "tiny.json"
+    assert recipes.load_shipped(tiny) is None
+    story = recipes.shipped_story(tiny)
+    assert story["metrics"] == runs[0].metrics and "sha256" not in story
+    assert recipes.ship(tiny, runs[1:]) == path
+    joined = recipes.shipped_story(tiny)
+    assert joined["seeds"] == story["seeds"] | {"4": runs[1].metrics | told(runs[1])}
+    assert recipes.shipped_story(tiny.override({"model.width": 9})) is None
+    path.write_text("{")
+    with pytest.raises(WeightsError, match=r"tiny\.json is no JSON.*git checkout"):
+        recipes.shipped_story(tiny)
+
+
+def test_a_further_seed_joins_what_ships(tiny, tmp_path):
+    runs = [recipes.run(tiny, "full", seed=seed, progress=False) for seed in tiny.budget("full").seeds]
+    with pytest.raises(ValueError, match="Nothing ships of 'tiny' that seeds 4 could join: ship 3 first"):
+        recipes.ship(tiny, runs[1:])
+    weights = recipes.ship(tiny, runs[:1]).read_bytes()
+    path = recipes.ship(tiny, runs[1:])
+    assert path == tmp_path / "data" / "weights" / "tiny.json"
+    assert recipes.shipped_story(tiny)["seeds"]["4"] == runs[1].metrics | told(runs[1])
+    assert path.with_suffix(".safetensors").read_bytes() == weights
+    assert recipes.check_shipped(tiny) < 1e-4
+
+
+def told(run):
+    return {name: run.about[name] for name in ("minutes", "device")}
+
+
 def test_a_long_curve_is_thinned():
     records = [{"step": step, "loss": 1 / step} for step in range(1, 1001)] + [{"step": 1000, "test_loss": 0.123456789}]
     kept = shipping.thinned(records)
