@@ -139,10 +139,9 @@ def quality(shorter):
     found = {}
     for name in TRAINED:
         recipe = recipes.get(name)
-        shipped = recipes.load_shipped(recipe)
-        if shipped is None:
+        about = recipes.shipped_story(recipe)
+        if about is None:
             continue
-        model, about = shipped
         found[name] = {
             "context": recipe.model.max_context,
             "parameters": about["parameters"],
@@ -150,6 +149,7 @@ def quality(shorter):
             **{key: round(about["metrics"][key], 5) for key in about["metrics"] if key.startswith("bits_per_token")},
         }
         if name == "chorales_ar" and shorter:
+            model, _ = recipes.load_shipped(recipe)
             events = [row[row != 0] for batch in recipe.test_batches("full") for row in np.asarray(batch["events"])]
             found[name]["with_shorter_contexts"] = {
                 str(context): round(

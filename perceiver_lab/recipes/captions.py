@@ -138,7 +138,14 @@ def recipe(name, summary, *, reader=None, widening_factor=4, steps):
         budgets={
             "ci": Budget(steps=2, batch_size=8, train_part="[:48]", test_part="[:48]", test_batch_size=24),
             "lab": Budget(steps=300, batch_size=16, test_part="[:480]", test_batch_size=120),
-            "full": Budget(steps=steps, batch_size=16, test_batch_size=200, evaluate_every=1000, log_every=20),
+            "full": Budget(
+                steps=steps,
+                batch_size=16,
+                seeds=(0, 1, 2) if sees else (0,),
+                test_batch_size=200,
+                evaluate_every=1000,
+                log_every=20,
+            ),
         },
         numerics=1,
         loss=captions_loss,

@@ -93,7 +93,7 @@ def recipe(name, summary, *, build, model, context, fewest):
         budgets={
             "ci": Budget(steps=2, batch_size=4, train_part="[:8]", test_part="[:1]", test_batch_size=1),
             "lab": Budget(steps=300, batch_size=16, test_part="[:8]", test_batch_size=8),
-            "full": Budget(steps=3000, batch_size=16, test_batch_size=39, evaluate_every=1000),
+            "full": Budget(steps=3000, batch_size=16, seeds=(0, 1, 2), test_batch_size=39, evaluate_every=1000),
         },
         numerics=1,
         loss=next_token_loss(),

@@ -82,7 +82,7 @@ def predict(model: nnx.Module, batch: Mapping[str, Array]) -> Float[Array, "b h 
     return model(batch["image"])
 
 
-def recipe(name, summary, *, build, model, options=None, data=None, learning_rate=3e-3, steps=2500):
+def recipe(name, summary, *, build, model, options=None, data=None, learning_rate=3e-3, steps):
     """The same scenes, turned and mirrored, in the same order."""
     return Recipe(
         name=name,
@@ -127,6 +127,7 @@ RECIPES = (
         build=build,
         model=SIZES,
         options={"side": SIDE, "num_classes": 1 + len(KINDS), **HELD},
+        steps=8000,
     ),
     recipe(
         "unet_scenes",

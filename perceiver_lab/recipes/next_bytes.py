@@ -3,8 +3,8 @@
     record   {"events": (2049,)}: start, 2,048 bytes              datasets.load("shakespeare/events", "train")[i]
     batch    {"inputs": (16, 1024), "targets": (16, 1024)}: a crop, and what comes next
                                                                   next(RECIPE.train_batches("lab"))
-    inputs   (B, 1024, 96): the embedding of each byte alone; where it stands turns the queries and keys (rotary)
-    latents  (B, 256, 96): made of the last 256 bytes; each reads the bytes up to its own
+    inputs   (B, 1024, 128): the embedding of each byte alone; where it stands turns the queries and keys (rotary)
+    latents  (B, 256, 128): made of the last 256 bytes; each reads the bytes up to its own
     logits   (B, 256, 259): of the byte after each latent's
     loss     the sum of cross-entropies and a small z-loss, as published
 
@@ -44,11 +44,12 @@ RECIPES = (
         build=build,
         model=PerceiverARConfig(
             num_latents=LATENTS,
-            latent_channels=96,
+            latent_channels=128,
             max_context=CONTEXT,
             num_self_attends=3,
             num_cross_heads=4,
             num_self_heads=4,
+            dropout_rate=0.1,
         ),
         data=Data(
             name="shakespeare/events",
@@ -59,7 +60,7 @@ RECIPES = (
         budgets={
             "ci": Budget(steps=2, batch_size=4, train_part="[:40]", test_part="[:1]", test_batch_size=1),
             "lab": Budget(steps=300, batch_size=16, test_part="[:4]", test_batch_size=4),
-            "full": Budget(steps=4000, batch_size=16, test_batch_size=17, evaluate_every=2000),
+            "full": Budget(steps=6000, batch_size=16, test_batch_size=17, evaluate_every=2000),
         },
         numerics=1,
         loss=next_token_loss(),

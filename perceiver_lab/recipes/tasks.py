@@ -141,7 +141,9 @@ def recipe(name, summary, *, tasks=tuple(TASKS), with_tokens=False):
         budgets={
             "ci": Budget(steps=4, batch_size=16, train_part="[:200]", test_part="[:100]", test_batch_size=50),
             "lab": Budget(steps=100 * len(tasks), batch_size=64),
-            "full": Budget(steps=STEPS_PER_TASK * len(tasks), batch_size=64, evaluate_every=300 * len(tasks)),
+            "full": Budget(
+                steps=STEPS_PER_TASK * len(tasks), batch_size=64, seeds=(0, 1, 2), evaluate_every=300 * len(tasks)
+            ),
         },
         numerics=1,
         loss=task_loss,

@@ -86,7 +86,7 @@ def test_the_read_looks_near(bach, pieces):
 
 
 def test_a_music_transformer_of_as_many_flops_needs_fewer_bits(bach):
-    found = {"ours": bach[1], "theirs": recipes.load_shipped(recipes.get("chorales_music_transformer"))[1]}
+    found = {"ours": bach[1], "theirs": recipes.shipped_story(recipes.get("chorales_music_transformer"))}
     said = {"ours": ("0.707", "0.672", "0.741"), "theirs": ("0.686", "0.651", "0.721")}
     for name, about in found.items():
         ends = (about["metrics"][f"bits_per_token{end}"] for end in ("", "_low", "_high"))

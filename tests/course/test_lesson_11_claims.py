@@ -69,9 +69,16 @@ def test_masks_beside_a_threshold_and_the_models_of_lesson_06():
     by_colour = judge_kinds(colour_masks(scenes["image"], 90.0).astype(np.uint8), scenes["kinds"])
     assert found["hip_scenes"]["total"] == 1000
     ours, alone, longer = (found[name] for name in ("hip_scenes", "scenes_kind", "scenes_perceiver_io"))
-    assert ours["mask_iou"] == pytest.approx(0.76, abs=0.005) and ours["kind_iou"] == pytest.approx(0.14, abs=0.005)
+    assert ours["mask_iou"] == pytest.approx(0.87, abs=0.005) and ours["kind_iou"] == pytest.approx(0.22, abs=0.005)
     assert ours["pixel_accuracy"] == pytest.approx(0.90, abs=0.005)
     assert ours["background"] == pytest.approx(0.88, abs=0.005)
+    story = recipes.shipped_story(recipes.get("hip_scenes"))
+    (early,) = (one["test_mask_iou"] for one in story["history"] if one["step"] == 2500 and "test_mask_iou" in one)
+    assert story["steps"] == 8000 and early == pytest.approx(0.80, abs=0.005)
+    assert early < by_colour["mask_iou"] < ours["mask_iou"]
+    unet = recipes.shipped_story(recipes.get("unet_scenes"))
+    assert unet["metrics"]["mask_iou"] == pytest.approx(0.96, abs=0.005)
+    assert unet["metrics"]["kind_iou"] == pytest.approx(0.16, abs=0.005)
     assert alone["mask_iou"] == pytest.approx(0.73, abs=0.005) and alone["kind_iou"] == pytest.approx(0.19, abs=0.005)
     assert longer["mask_iou"] == pytest.approx(0.90, abs=0.005) and longer["kind_iou"] == pytest.approx(0.89, abs=0.005)
     assert by_colour["mask_iou"] == pytest.approx(0.83, abs=0.005)

@@ -83,7 +83,10 @@ def test_examples_in_docstrings_are_true():
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("data/weights/*.json")), ids=lambda path: path.stem)
+STORIES = sorted([*ROOT.glob("data/weights/*.json"), *ROOT.glob("data/results/*.json")])
+
+
+@pytest.mark.parametrize("path", STORIES, ids=lambda path: path.stem)
 def test_results_in_the_readme_are_those_that_ship(path):
     rows = [row for row in (ROOT / "README.md").read_text("utf-8").splitlines() if row.startswith(f"| `{path.stem}` |")]
     assert len(rows) == 1, f"{path.stem} has {len(rows)} rows in the table of results"
