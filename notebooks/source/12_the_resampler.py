@@ -630,13 +630,13 @@ reveal("12", letter, f"{mean['order_accuracy']:.1%} of 1,000, where guessing giv
 # frame was which; so it cannot say "then" either: 15 % of the clips. Of single pictures it makes nearly as much as the
 # others, and more of digits than the resampler.
 #
-# The other three know order almost perfectly, with every seed. On held-out pairs it is another story: of three resamplers
-# that differ in nothing but the seed, one gets 22 % and one 34 %, and all that the others get lies between or beside.
-# With one seed each you could have told any story that you like. In digits (200 of them) the MLP is ahead, with each of
-# its seeds. What does differ is what they can be used for. The MLP has a weight for
-# each place and takes no clip that is longer than four frames. The Transformer takes any, but all cells attend to all:
-# with T frames of S cells and R tokens, (T · S + R)² pairs in a layer instead of the resampler's R · (T · S + R); with
-# four frames of 16 cells and 8 tokens, 5,184 against
+# The other three know order almost perfectly, with every seed. On held-out pairs it is another story: of three
+# resamplers that differ in nothing but the seed, one gets 22 % and one 34 %. All that MLP and Transformer get lies
+# between these two, and the mean is just below. With one seed each you could have told any story that you like. In
+# digits (200 of them) the MLP is ahead, with each of its seeds. What does differ is what they can be used for. The MLP
+# has a weight for each place and takes no clip that is longer than four frames. The Transformer takes any, but all
+# cells attend to all: with T frames of S cells and R tokens, (T · S + R)² pairs in a layer instead of the resampler's R
+# · (T · S + R); with four frames of 16 cells and 8 tokens, 5,184 against
 # 576. On the same busy machine its training took twice as long.
 #
 # ## Explore: the token budget

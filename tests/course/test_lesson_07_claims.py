@@ -229,3 +229,26 @@ def test_with_many_typos_the_transformer_falls_behind(masked, counts, typed):
     assert ahead[0] > 0.15 and ahead[1] > 0 and ahead[2] < -0.05 and ahead[3] < -0.2
     frequencies = counts.bits(masked["targets"], masked["hidden"], ~masked["hidden"], left=0, right=0).mean()
     assert (frequencies - left[-1]) / (frequencies - left[0]) < 0.5
+
+
+def test_four_questions_by_tokens_by_queries_and_one_by_one():
+    """Means over three seeds: token and query alike, one at a time a point ahead, counting hard to beat."""
+    asked = ("speaker", "kind", "verse", "continues")
+
+    def rates(name, task):
+        return [one[f"{task}_accuracy"] for one in recipes.shipped_story(recipes.get(name))["seeds"].values()]
+
+    alone = np.mean([rates(f"tasks_only_{task}", task) for task in asked], axis=0)
+    tokens, queries = (
+        np.mean([rates(name, task) for task in asked], axis=0) for name in ("tasks_tokens", "tasks_queries")
+    )
+    assert len(alone) == len(tokens) == len(queries) == 3
+    assert abs(tokens.mean() - queries.mean()) < min(np.ptp(tokens), np.ptp(queries))
+    for together in (tokens, queries):
+        assert 0.005 < alone.mean() - together.mean() < 0.015
+    continues = {name: np.mean(rates(name, "continues")) for name in ("tasks_tokens", "tasks_queries")}
+    assert (
+        0.6
+        < continues["tasks_tokens"]
+        < min(continues["tasks_queries"], np.mean(rates("tasks_only_continues", "continues")))
+    )

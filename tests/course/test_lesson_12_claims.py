@@ -1,6 +1,5 @@
 """Lesson 12: what its text claims of the shipped weights."""
 
-import json
 import math
 
 import numpy as np
@@ -18,8 +17,7 @@ ROWS = 120  # pictures in a program: each is compiled for so many
 
 
 def metrics(name):
-    path = recipes.shipped_path(f"captions_{name}").with_suffix(".json")
-    return json.loads(path.read_text("utf-8"))["metrics"]
+    return recipes.shipped_story(recipes.get(f"captions_{name}"))["metrics"]
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +65,6 @@ def test_an_average_is_at_chance():
     assert found["mean"]["order_accuracy_low"] < 0.5 < found["mean"]["order_accuracy_high"]
     for name in READERS[:-1]:
         assert found[name]["order_accuracy_low"] > 0.98, name
-    assert found["transformer"]["exact_match_high"] > found["flamingo"]["exact_match"]
-    assert found["mlp"]["exact_match_high"] < found["flamingo"]["exact_match_low"]
     assert found["mean"]["clip_exact_match"] < 0.2 and found["mlp"]["digit_exact_match"] > 0.6
 
 
@@ -143,3 +139,21 @@ def test_no_text_of_the_training_names_a_held_out_pair():
     assert not any(" ".join(pair) in text for text in texts for pair in captions.HELD_OUT)
     asked = sum(text.startswith("what? ") for text in texts)
     assert math.isclose(asked / len(texts), 0.25, abs_tol=1e-3)
+
+
+def test_readers_with_three_seeds_each():
+    """Order is known with every seed but by the mean; held-out pairs depend on the seed more than on the reader."""
+
+    def rates(name, key):
+        return [one[key] for one in recipes.shipped_story(recipes.get(f"captions_{name}"))["seeds"].values()]
+
+    names = ("flamingo", "transformer", "mlp", "mean")
+    assert {len(rates(name, "exact_match")) for name in names} == {3}
+    assert all(min(rates(name, "order_accuracy")) > 0.99 for name in names[:3])
+    assert all(abs(one - 0.5) < 0.03 for one in rates("mean", "order_accuracy"))
+    low, high = min(rates("flamingo", "exact_match")), max(rates("flamingo", "exact_match"))
+    assert (round(low, 2), round(high, 2)) == (0.22, 0.34)
+    assert all(low < one < high for name in ("transformer", "mlp") for one in rates(name, "exact_match"))
+    assert all(0.19 < one < low for one in rates("mean", "exact_match"))
+    digits = {name: rates(name, "digit_exact_match") for name in names}
+    assert min(digits.pop("mlp")) > max(max(one) for one in digits.values())
