@@ -65,13 +65,8 @@ def _parser():
         "--mesh", metavar="AXIS=N,...", help="several devices: data, fsdp and inputs, as in data=2,fsdp=4"
     )
     train.add_argument("--distributed", action="store_true", help="one of several processes (with --mesh and --folder)")
-    train.add_argument(
-        "--ship",
-        nargs="?",
-        const="weights",
-        choices=("weights", "result"),
-        help="then keep the weights in data/weights, or the result alone in data/results (maintainers)",
-    )
+    kept = {"choices": ("weights", "result"), "nargs": "?", "const": "weights"}
+    train.add_argument("--ship", **kept, help="then keep weights, or the result alone, in data (maintainers)")
     train.set_defaults(command=_train)
 
     evaluate = commands.add_parser("evaluate", help="test the weights that ship, or those of a finished run")
