@@ -34,43 +34,51 @@ RESULTS = HERE / "results" / "accelerator.json"
 PRECISIONS = ("float32", "bfloat16")
 SIDE = 8192  # of the matrices whose product is the peak
 WARM, TURNS, STEPS = 2, 5, 4
-# name -> (preset, shape of one example, its dtype, examples in a batch)
+TOWER = "latent_tower"
+# name of a preset, or the tower -> (shape of one example, its dtype, examples in a batch)
 CASES = {
-    "latent_tower": (None, (512, 1024), "float32", 64),
-    "imagenet_fourier_io": ("imagenet_fourier_io", (224, 224, 3), "float32", 32),
-    "imagenet_learned_io": ("imagenet_learned_io", (224, 224, 3), "float32", 32),
-    "imagenet_conv_io": ("imagenet_conv_io", (224, 224, 3), "float32", 64),
-    "imagenet_fourier": ("imagenet_fourier", (224, 224, 3), "float32", 16),
-    "mlm_bytes_io": ("mlm_bytes_io", (2048,), "int32", 32),
-    "optical_flow_io": ("optical_flow_io", (2, 368, 496, 3), "float32", 2),
-    "pg19_ar": ("pg19_ar", (2048,), "int32", 4),
-    "hip_16": ("hip_16", (50176, 3), "float32", 8),
+    TOWER: ((512, 1024), "float32", 64),
+    "imagenet_fourier_io": ((224, 224, 3), "float32", 32),
+    "imagenet_learned_io": ((224, 224, 3), "float32", 32),
+    "imagenet_conv_io": ((224, 224, 3), "float32", 64),
+    "imagenet_fourier": ((224, 224, 3), "float32", 16),
+    "mlm_bytes_io": ((2048,), "int32", 32),
+    "optical_flow_io": ((2, 368, 496, 3), "float32", 2),
+    "pg19_ar": ((2048,), "int32", 4),
+    "hip_16": ((50176, 3), "float32", 8),
 }
 PEERS = ("imagenet_fourier_io", "mlm_bytes_io")
-BOTH = ("latent_tower", *PEERS)  # in float32 as well; the others only as they would be trained
+BOTH = (TOWER, *PEERS)  # in float32 as well; the others only as they would be trained
 
 
-def build(preset, precision):
-    """The published model, or the latent layers alone, with weights that NumPy draws: JAX would compile for each."""
+def outline(name, precision):
+    """The published model, or the latent layers alone, without weights."""
 
     def make():
-        tower = SelfAttentionStack(48, 1024, num_heads=8, rngs=nnx.Rngs(0)) if preset is None else None
-        return compute_in(tower or presets.get(preset)(rngs=nnx.Rngs(0)), precision)
+        if name == TOWER:
+            return compute_in(SelfAttentionStack(48, 1024, num_heads=8, rngs=nnx.Rngs(0)), precision)
+        return compute_in(presets.get(name)(rngs=nnx.Rngs(0)), precision)
 
-    graphdef, params, state = nnx.split(nnx.eval_shape(make), nnx.Param, ...)
+    return nnx.eval_shape(make)
+
+
+def build(name, precision):
+    """The same with weights that NumPy draws: JAX would compile for each."""
+    graphdef, params, state = nnx.split(outline(name, precision), nnx.Param, ...)
     draw = np.random.default_rng(0)
     params = jax.tree.map(lambda leaf: jnp.asarray(0.02 * draw.standard_normal(leaf.shape, np.float32)), params)
     return nnx.merge(graphdef, params, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), state))
 
 
-def inputs(preset, shape, dtype, batch):
+def inputs(name):
     """Random inputs; HiP takes them by name."""
+    shape, dtype, batch_size = CASES[name]
     draw = np.random.default_rng(0)
     if dtype == "int32":
-        x = jnp.asarray(draw.integers(6, 262, (batch, *shape)), jnp.int32)
+        x = jnp.asarray(draw.integers(6, 262, (batch_size, *shape)), jnp.int32)
     else:
-        x = jnp.asarray(draw.normal(size=(batch, *shape)), jnp.float32)
-    return {"image": x} if preset is not None and preset.startswith("hip") else x
+        x = jnp.asarray(draw.normal(size=(batch_size, *shape)), jnp.float32)
+    return {"image": x} if name.startswith("hip") else x
 
 
 def loss_fn(model, batch, rngs):
@@ -79,20 +87,11 @@ def loss_fn(model, batch, rngs):
     return sum((leaf.astype(jnp.float32) ** 2).mean() for leaf in jax.tree.leaves(said)), {}
 
 
-def count(name):
-    """A forward pass in float32: products inside cuDNN's attention cannot be counted."""
-    preset, shape, dtype, batch_size = CASES[name]
-    model = build(preset, "float32")
-    abstract = jax.eval_shape(lambda: jax.tree.map(jnp.asarray, inputs(preset, shape, dtype, batch_size)))
-    return cost(model, abstract)
-
-
 def measure(name, precision):
     """One case in one precision."""
-    preset, shape, dtype, batch_size = CASES[name]
-    batch = {"x": inputs(preset, shape, dtype, batch_size)}
-    counted = count(name)
-    model = build(preset, precision)
+    batch = {"x": inputs(name)}
+    counted = cost(outline(name, "float32"), batch["x"])  # products inside cuDNN's attention cannot be counted
+    model = build(name, precision)
     optimizer = OptimizerConfig(name="lamb", learning_rate=1e-3, weight_decay=0.1, clip=10.0).make(100)
     step = make_train_step(model, optimizer, loss_fn)
     carry, key = step.init(), jax.random.key(0)
@@ -108,7 +107,7 @@ def measure(name, precision):
         if turn >= WARM:
             times.append((time.perf_counter() - began) / STEPS)
     return {
-        "batch_size": batch_size,
+        "batch_size": CASES[name][-1],
         "parameters": counted.parameters,
         "model_flops": 3 * counted.flops,
         "milliseconds": round(1e3 * statistics.median(times), 3),
@@ -150,7 +149,7 @@ def peers(names, limits):
     """Hugging Face's steps, each in a process that has the card to itself."""
     found = {}
     for name in names:
-        command = [sys.executable, str(HERE / "workers" / "huggingface_accelerator.py"), name, str(CASES[name][3])]
+        command = [sys.executable, str(HERE / "workers" / "huggingface_accelerator.py"), name, str(CASES[name][-1])]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=limits, check=True)
             found[name] = json.loads(done.stdout.splitlines()[-1])

@@ -716,12 +716,12 @@ figures.loss_curve(
 
 # %%
 asked = ("speaker", "kind", "verse", "continues")
-alone = [recipes.shipped_story(recipes.get(f"tasks_only_{task}"))["seeds"] for task in asked]
+ways = {"one at a time": "tasks_only_{}", "tokens": "tasks_tokens", "queries": "tasks_queries"}
 print(f"{'% right, three seeds':22s}" + "".join(f"{task:>18s}" for task in (*asked, "mean of the four")))
-for way, stories in (("one at a time", alone), ("tokens", ["tasks_tokens"] * 4), ("queries", ["tasks_queries"] * 4)):
-    stories = [one if isinstance(one, dict) else recipes.shipped_story(recipes.get(one))["seeds"] for one in stories]
-    rates = np.array([[100 * one[f"{task}_accuracy"] for one in story.values()]
-                      for task, story in zip(asked, stories, strict=True)])  # fmt: skip
+for way, name in ways.items():
+    stories = {task: recipes.shipped_story(recipes.get(name.format(task))) for task in asked}
+    rates = np.array([[100 * one[f"{task}_accuracy"] for one in story["seeds"].values()]
+                      for task, story in stories.items()])  # fmt: skip
     rows = [*rates, rates.mean(axis=0)]
     print(f"{way:22s}" + "".join(f"{' '.join(f'{one:.1f}' for one in row):>18s}" for row in rows))
 

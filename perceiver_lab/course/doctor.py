@@ -42,6 +42,7 @@ def examine() -> Iterator[Finding]:
     yield _devices()
     yield from _data()
     yield from _weights()
+    yield from _results()
     yield _cache()
 
 
@@ -120,24 +121,12 @@ def _data():
 def _weights():
     good = 0
     for name in recipes.names():
-        path = recipes.shipped_path(name)
-        if path.exists() or path.with_suffix(".json").exists():
-            problem = _weights_problem(recipes.get(name), path)
+        if recipes.weights_ship(name):
+            problem = _weights_problem(recipes.get(name), recipes.shipped_path(name))
             good += not problem
             if problem:
                 yield Finding(f"weights of {name}: unusable", problem)
     yield Finding(f"weights that ship: {good} recipes")
-    results = [name for name in recipes.names() if recipes.result_path(name).exists()]
-    for name in results:
-        try:
-            about = recipes.shipped_story(recipes.get(name))
-        except WeightsError as error:
-            yield Finding(f"result of {name}: unreadable", str(error))
-            continue
-        if about is None:
-            again = f"perceiver-lab train {name} --mode full --ship result"
-            yield Finding(f"result of {name}: of another version", f"another recipe of {name} made it: {again}.")
-    yield Finding(f"results that ship without weights: {len(results)} recipes")
 
 
 def _weights_problem(recipe, path):
@@ -151,6 +140,20 @@ def _weights_problem(recipe, path):
     if about.get("fingerprint") != recipe.fingerprint("full"):
         return f"{path.name} was made by another version of the recipe: perceiver-lab train {recipe.name} --mode full."
     return ""
+
+
+def _results():
+    results = [name for name in recipes.names() if recipes.result_path(name).exists()]
+    for name in results:
+        try:
+            about = recipes.shipped_story(recipes.get(name))
+        except WeightsError as error:
+            yield Finding(f"result of {name}: unreadable", str(error))
+            continue
+        if about is None:
+            again = f"perceiver-lab train {name} --mode full --ship result"
+            yield Finding(f"result of {name}: of another version", f"another recipe of {name} made it: {again}.")
+    yield Finding(f"results that ship without weights: {len(results)} recipes")
 
 
 def _cache():

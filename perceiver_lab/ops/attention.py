@@ -87,7 +87,14 @@ def attend(
 
 
 def choose_implementation(q: Shaped, k: Shaped, v: Shaped, *, platform: str) -> str:
-    """cuDNN's fused attention where it is to be had, else "einsum" until the scores get large, then "chunked".
+    """`choose_one_pass`, but "chunked" instead of "einsum" where the scores get large; arguments as there."""
+    found = choose_one_pass(q, k, v, platform=platform)
+    large = q.shape[0] * q.shape[2] * q.shape[1] * k.shape[1] > _CHUNKED_FROM
+    return "chunked" if found == "einsum" and large else found
+
+
+def choose_one_pass(q: Shaped, k: Shaped, v: Shaped, *, platform: str) -> str:
+    """cuDNN's fused attention where it is to be had, else "einsum", however many scores there are.
 
     To be had: on a GPU, in half precision, heads of a multiple of 8 and of at most 128 channels, and even lengths,
     which its backward pass wants where there is a mask. Only shapes and dtypes count: the rule can be asked anywhere.
@@ -100,10 +107,10 @@ def choose_implementation(q: Shaped, k: Shaped, v: Shaped, *, platform: str) -> 
     width, even = max(q.shape[-1], v.shape[-1]), q.shape[1] % 2 == 0 and k.shape[1] % 2 == 0
     if platform == "gpu" and half and even and width % 8 == 0 and width <= 128:
         return "cudnn"
-    return "chunked" if q.shape[0] * q.shape[2] * q.shape[1] * k.shape[1] > _CHUNKED_FROM else "einsum"
+    return "einsum"
 
 
-def weigh(weights: Float[Array, "b h n m"], v: Float[Array, "b m h e"]) -> Float[Array, "b h n e"]:
+def weighted_values(weights: Float[Array, "b h n m"], v: Float[Array, "b m h e"]) -> Float[Array, "b h n e"]:
     """Sums of values in float32, the products in the values' precision."""
     return jnp.einsum("bhnm,bmhe->bhne", weights.astype(v.dtype), v, preferred_element_type=jnp.float32)
 
@@ -126,7 +133,7 @@ def _attend_chunked(q, k, v, mask, scale):
         scores = jnp.einsum("bnhd,bmhd->bhnm", queries, k, preferred_element_type=jnp.float32)
         if mask is not None:
             scores = jnp.where(mask[:, None], scores, MASKED)
-        return scores, lambda weights: weigh(weights, v)
+        return scores, lambda weights: weighted_values(weights, v)
 
     chunk = default_chunk(b * h * n)
     keyed = (k, v) if mask is None else (k, v, jnp.moveaxis(mask, 2, 1))

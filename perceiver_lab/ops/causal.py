@@ -4,10 +4,19 @@ Whether a latent may read an input follows from two small arrays of indices, so 
 is never built: `causal_mask` of a chunk at a time.
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from perceiver_lab.ops.attention import MASKED, attend, default_chunk, loop, running_softmax, weigh
+from perceiver_lab.ops.attention import (
+    MASKED,
+    attend,
+    choose_one_pass,
+    default_chunk,
+    loop,
+    running_softmax,
+    weighted_values,
+)
 from perceiver_lab.ops.cross import CrossParams, project
 from perceiver_lab.ops.masks import causal_mask
 from perceiver_lab.ops.rotary import Rotation, rotate
@@ -54,8 +63,9 @@ def causal_cross_attend(
     q, query_index = reading_alike(q, query_index)
     if form == "plain":
         k, v = project(inputs, params, h)
-        mask = causal_mask(query_index, key_index)
-        return attend(q.astype(k.dtype), rotate(k, key_rotation), v, mask=mask)
+        q, k = q.astype(k.dtype), rotate(k, key_rotation)
+        impl = choose_one_pass(q, k, v, platform=jax.default_backend())
+        return attend(q, k, v, mask=causal_mask(query_index, key_index), impl=impl)
     queries = q * d**-0.5
 
     def read(inputs, key_index, *turn):
@@ -63,7 +73,7 @@ def causal_cross_attend(
         k = rotate(k, Rotation(*turn) if turn else None)
         scores = jnp.einsum("bnhd,bmhd->bhnm", queries, k, preferred_element_type=jnp.float32)
         scores = jnp.where(causal_mask(query_index, key_index)[:, None], scores, MASKED)
-        return scores, lambda weights: weigh(weights, v)
+        return scores, lambda weights: weighted_values(weights, v)
 
     arrays = (inputs, key_index, *(key_rotation or ()))
     width = params.value_kernel.shape[1] // h

@@ -27,7 +27,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from perceiver_lab.ops.attention import MASKED, attend, attention_weights, default_chunk, loop, running_softmax, weigh
+from perceiver_lab.ops.attention import (
+    MASKED,
+    attend,
+    attention_weights,
+    choose_one_pass,
+    default_chunk,
+    loop,
+    running_softmax,
+    weighted_values,
+)
 
 FORMS = ("auto", "plain", "chunked", "folded", "folded_chunked")
 LAYER_NORM_EPSILON = 1e-5
@@ -119,7 +128,8 @@ def cross_attend(
         form, chunk = {"plain": "chunked", "folded": "folded_chunked"}[form], inputs.shape[1]
     if form == "plain":
         k, v = project(inputs, params, h)
-        return attend(q.astype(k.dtype), k, v, mask=mask)
+        q = q.astype(k.dtype)
+        return attend(q, k, v, mask=mask, impl=choose_one_pass(q, k, v, platform=jax.default_backend()))
     if form == "chunked":
         return _chunked(q, inputs, params, mask, chunk, axis_name)
     queries = _fold_queries(q, params)
@@ -127,7 +137,7 @@ def cross_attend(
         rows = _rows(mask, h)
         x = normalise(inputs).astype(queries.dtype)
         weights = attention_weights(queries[:, :, None], x[:, :, None], mask=rows, scale=1.0)[:, 0]
-        seen = jnp.einsum("bnm,bmc->bnc", weights.astype(x.dtype), x, preferred_element_type=jnp.float32)
+        seen = _seen(weights, x)
     else:
         seen = _folded_chunked(queries, inputs, _rows(mask, h), chunk, axis_name)
     return _unfold_values(seen.reshape(b, h, n, -1), params, _any(mask, axis_name))
@@ -193,7 +203,7 @@ def _chunked(q, inputs, params, mask, chunk, axis_name):
         scores = jnp.einsum("bnhd,bmhd->bhnm", queries, k, preferred_element_type=jnp.float32)
         if mask is not None:
             scores = jnp.where(jnp.moveaxis(mask, 1, 2)[:, None], scores, MASKED)
-        return scores, lambda weights: weigh(weights, v)
+        return scores, lambda weights: weighted_values(weights, v)
 
     arrays = (inputs,) if mask is None else (inputs, jnp.moveaxis(mask, 2, 1))
     width = params.value_kernel.shape[1] // h
@@ -215,13 +225,16 @@ def _folded_chunked(queries, inputs, rows, chunk, axis_name):
         scores = jnp.einsum("bnc,bmc->bnm", queries, x, preferred_element_type=jnp.float32)
         if rows is not None:
             scores = jnp.where(jnp.moveaxis(rows, 1, 2), scores, MASKED)
-        return scores, lambda weights: jnp.einsum(
-            "bnm,bmc->bnc", weights.astype(x.dtype), x, preferred_element_type=jnp.float32
-        )
+        return scores, lambda weights: _seen(weights, x)
 
     arrays = (inputs,) if rows is None else (inputs, jnp.moveaxis(rows, 2, 1))
     b, num_rows, c = queries.shape
     return running_softmax(read, arrays, (b, num_rows), c, chunk or default_chunk(b * num_rows), axis_name)
+
+
+def _seen(weights, x):
+    """Sums of inputs in float32, the products in the inputs' precision."""
+    return jnp.einsum("bnm,bmc->bnc", weights.astype(x.dtype), x, preferred_element_type=jnp.float32)
 
 
 def _unfold_values(seen, params, anything):

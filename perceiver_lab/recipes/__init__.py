@@ -16,6 +16,7 @@ from perceiver_lab.recipes.shipping import (
     shipped_path,
     shipped_story,
     time_told,
+    weights_ship,
 )
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "shipped_path",
     "shipped_story",
     "time_told",
+    "weights_ship",
 ]

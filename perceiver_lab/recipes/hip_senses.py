@@ -9,7 +9,7 @@
 A digit (MNIST) and a voice (Free Spoken Digit Dataset) are real, that they go together is made. In training a quarter
 of the elements is hidden, in half of the examples all of the sound or all of the video, and the label in all of them:
 so the label is guessed as whatever else is missing, and from one sense if need be. Positions in time and in the frame
-are learned, each on its own: 64 places in the frame are, in the time there is, and 512 in eight frames are not.
+are learned, each on its own: patches through all frames leave 64 of them to the video instead of 512.
 
     perceiver-lab train hip_senses --mode full
 """

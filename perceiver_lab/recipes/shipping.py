@@ -31,6 +31,12 @@ def shipped_path(name: str) -> Path:
     return data_root() / "weights" / f"{name}.safetensors"
 
 
+def weights_ship(name: str) -> bool:
+    """Whether weights of a recipe ship, or at least one of their two files."""
+    path = shipped_path(name)
+    return path.exists() or path.with_suffix(".json").exists()
+
+
 def result_path(name: str) -> Path:
     """Where the story of a recipe ships whose weights do not: data/results/NAME.json."""
     return data_root() / "results" / f"{name}.json"
@@ -45,9 +51,9 @@ def shipped_story(recipe: Recipe) -> dict[str, Any] | None:
     Raises:
       WeightsError: the file is there but is no JSON.
     """
-    path, result = shipped_path(recipe.name), result_path(recipe.name)
-    if path.exists() or path.with_suffix(".json").exists():
-        about = read_about(path)
+    result = result_path(recipe.name)
+    if weights_ship(recipe.name):
+        about = read_about(shipped_path(recipe.name))
     elif result.exists():
         try:
             about = json.loads(result.read_bytes())
@@ -144,12 +150,9 @@ def load_shipped(recipe: Recipe) -> tuple[nnx.Module, dict[str, Any]] | None:
     Raises:
       WeightsError: the files are there but corrupt, or parts of the model ship with other weights that do not fit.
     """
-    path = shipped_path(recipe.name)
-    if not path.exists() and not path.with_suffix(".json").exists():
+    if not weights_ship(recipe.name) or shipped_story(recipe) is None:
         return None
-    if read_about(path).get("fingerprint") != recipe.fingerprint("full"):
-        return None
-    return _taken_up(recipe, path)
+    return _taken_up(recipe, shipped_path(recipe.name))
 
 
 def _taken_up(recipe, path):

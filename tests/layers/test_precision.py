@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from perceiver_lab.adapters import ClassOutput, ImageInput, TokenInput
+from perceiver_lab.introspect.cost import _inner
 from perceiver_lab.layers import SelfAttentionStack, compute_in
 from perceiver_lab.models import Perceiver, PerceiverAR, PerceiverARConfig, PerceiverConfig
 from tests.drawn import drawn, normal
@@ -48,11 +48,8 @@ def factors(jaxpr):
     for equation in jaxpr.eqns:
         if equation.primitive.name in ("dot_general", "conv_general_dilated"):
             yield tuple(variable.aval.dtype.name for variable in equation.invars[:2])
-        for value in jax.tree.leaves(
-            list(equation.params.values()), is_leaf=lambda node: isinstance(node, ClosedJaxpr | Jaxpr)
-        ):
-            if isinstance(value, ClosedJaxpr | Jaxpr):
-                yield from factors(getattr(value, "jaxpr", value))
+        for inner in _inner(equation.params):
+            yield from factors(inner)
 
 
 @pytest.fixture(params=CASES)

@@ -219,3 +219,9 @@ def shapes(n, m, d, e=None, dtype=jnp.bfloat16, b=2, h=4):
 )
 def test_the_implementation_follows_from_shapes_dtypes_and_platform(given, platform, chosen):
     assert attention.choose_implementation(*given, platform=platform) == chosen
+
+
+def test_one_pass_holds_all_scores_however_many():
+    assert attention.choose_one_pass(*shapes(512, 2**20, 128, dtype=jnp.float32), platform="cpu") == "einsum"
+    assert attention.choose_one_pass(*shapes(512, 2**20, 136), platform="gpu") == "einsum"
+    assert attention.choose_one_pass(*shapes(512, 2**20, 128), platform="gpu") == "cudnn"

@@ -195,7 +195,7 @@ def test_the_order_of_a_cloud_plays_no_part(monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_stay_small(name):
-    assert recipes.get(name).num_parameters() * 2 < 1.5 * 2**20
+    assert recipes.get(name).num_parameters() * 2 < {"hip_senses": 1.5}.get(name, 1) * 2**20
 
 
 def test_the_two_that_cut_shapes_out_differ_in_model_and_steps_only():
