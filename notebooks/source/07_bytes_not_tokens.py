@@ -76,6 +76,7 @@ from perceiver_lab.models.baselines import Bert, BertConfig
 from perceiver_lab.recipes.masked_bytes_measure import count_baselines, measure_masked
 from perceiver_lab.recipes.speakers import baselines
 from perceiver_lab.recipes.starting import take_parts
+from perceiver_lab.training import History
 
 # %% [markdown]
 # ## The idea in one picture
@@ -672,40 +673,40 @@ print("LAB the same latents", latents[0].shape, "before any training:", True)
 print(f"LAB taken over {parts['input_adapter'] + parts['encoder']:,} numbers, new {parts['decoder']:,}")
 
 # %% [markdown]
-# A fine-tuning before your eyes, and then the two that ship: one that started from the encoder, and its twin, which
-# started from random weights. Everything else is the same: data, steps, rates. Two rivals learn nothing about language
-# beforehand either: always naming the speaker who says most, and naive Bayes, which counts runs of three bytes.
+# A fine-tuning before your eyes, and then what came out of two whole ones: one that started from the encoder, and its
+# twin, which started from random weights. Everything else is the same: data, steps, rates. Two rivals learn nothing
+# about language beforehand either: always naming the speaker who says most, and naive Bayes, which counts runs of three
+# bytes.
 
 # %%
 tuned = trained("speaker_pretrained", retrain=True)
 
 # %%
-scratch, pretrained = trained("speaker_scratch"), trained("speaker_pretrained")
+both = {"from random weights": "speaker_scratch", "from the encoder": "speaker_pretrained"}
+both = {name: recipes.shipped_story(recipes.get(recipe)) for name, recipe in both.items()}
 guesses = {name: (one.correct, one.total) for name, one in baselines(recipes.get("speaker_scratch")).items()}
-guesses |= {
-    name: (one.metrics["correct"], one.metrics["total"])
-    for name, one in (("from random weights", scratch), ("from the encoder", pretrained))
-}
+guesses |= {name: (one["metrics"]["correct"], one["metrics"]["total"]) for name, one in both.items()}
 print()
 figures.accuracy_bars(guesses, title="who of ten speaks, held-out text")
 
 # %%
-both = {"from random weights": scratch.history, "from the encoder": pretrained.history}
+curves = {
+    f"{name}, {which}": History(records=one["history"]).curve(key)
+    for name, one in both.items() for which, key in (("training", "loss"), ("test", "test_loss"))
+}  # fmt: skip
 figures.loss_curve(
-    {f"{name}, {which}": history.curve(key)[1] for name, history in both.items()
-     for which, key in (("training", "loss"), ("test", "test_loss"))},
-    steps={f"{name}, {which}": history.curve(key)[0] for name, history in both.items()
-           for which, key in (("training", "loss"), ("test", "test_loss"))},
+    {name: values for name, (_, values) in curves.items()},
+    steps={name: steps for name, (steps, _) in curves.items()},
     ylabel="loss, in nats",
-)  # fmt: skip
+)
 
 # %% [markdown]
-# The encoder helped: the two that ship differ in nothing but where they started, and their intervals do not meet. But
-# look at the curves too. The one that started from the encoder knows its 3,497 training pieces by heart in the end,
-# the other four of five, and the loss on the test pieces has been rising for half of the way or more: they become
-# surer without becoming better. And naive Bayes, a table of runs of three bytes, beats both. With so few pieces, four
-# hundred thousand weights are too many, wherever they start from. That is no verdict on fine-tuning: the published
-# model read text for 500,000 steps before, and most GLUE tasks bring far more examples.
+# The encoder helped: the two differ in nothing but where they started, and their intervals do not meet. But look at the
+# curves too. The one that started from the encoder knows its 3,497 training pieces by heart in the end, the other four
+# of five, and the loss on the test pieces has been rising for half of the way or more: they become surer without
+# becoming better. And naive Bayes, a table of runs of three bytes, beats both. With so few pieces, four hundred
+# thousand weights are too many, wherever they start from. That is no verdict on fine-tuning: the published model read
+# text for 500,000 steps before, and most GLUE tasks bring far more examples.
 #
 # The paper also trains on all eight tasks at once, and says in two ways which one is meant: by a token beside the
 # bytes, which reaches 81.76, or by a query of its own for each task, 81.79. One task at a time it is 80.95 on average

@@ -547,12 +547,19 @@ print(f"all called background: pixels {numbers['background']:.1%}")
 six = slice(0, 6)
 there = scenes["kinds"][six] > 0
 ious = {name: scene_iou(kinds[six] > 0, there) for name, kinds in (("HiP", found), ("colour", by_colour))}
-masks = [figures.labels_to_rgb(kinds[six].astype(int)) for kinds in (scenes["kinds"], found, by_colour)]
+
+def laid_over(scenes, kinds):
+    """The scenes, with the colour of its kind where a shape is said to be."""
+    tinted = 0.25 * scenes + 0.75 * figures.labels_to_rgb(kinds.astype(int))
+    return np.where(kinds[..., None] > 0, tinted, scenes).astype(np.uint8)
+
+
+masks = [laid_over(scenes["image"][six], kinds[six]) for kinds in (scenes["kinds"], found, by_colour)]
 figures.image_grid(
     np.concatenate([scenes["image"][six], *masks]), columns=6,
     titles=[*["scene"] * 6, *["true"] * 6, *(f"{name} {one:.2f}" for name, values in ious.items() for one in values)],
-    alt="Six scenes; below them their true masks, a colour for each kind; then the masks that the HiP says, and those "
-    "of the colour threshold. Above each of these, its overlap with the true one.",
+    alt="Six scenes; below them the same with their true masks laid over, a colour for each kind; then with the masks "
+    "that the HiP says, and with those of the colour threshold. Above each of these, its overlap with the true one.",
 )  # fmt: skip
 
 # %% [markdown]

@@ -20,6 +20,7 @@ Batch = dict[str, np.ndarray]
 
 IMAGE = CLS  # marks an image; the released ids have nothing for it, and nothing here uses CLS otherwise
 CHUNK = 44  # ids of the longest chunk
+_ROTATING = ("red", "green", "blue")  # change places when the channels do; yellow, purple and cyan among themselves
 _PAIR = re.compile(f"({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})")
 
 
@@ -73,6 +74,30 @@ def recoloured(record: Record, rng: np.random.Generator) -> Record:
     if record["kind"] != KINDS.index("what"):
         return record
     return {**record, "frames": record["frames"][..., rng.permutation(3)]}
+
+
+def other_colours(record: Record, rng: np.random.Generator) -> Record:
+    """In half of the captions of coloured shapes, let the channels change places and write colours that are not there.
+
+    Those words are not asked for; what comes after them is, and is not to be guessed from a colour, seen or read. The
+    right name of a pair is never among them: "red" stands where the thing is yellow, purple or cyan.
+
+    Returns:
+      The record with "unasked" (44,) bool beside it: True at the ids of such words.
+    """
+    unasked, text = np.zeros(CHUNK, bool), decode_ids(record["ids"])
+    if rng.integers(2) or not _PAIR.search(text):
+        return {**record, "unasked": unasked}
+    written, end = "", 0
+    for pair in _PAIR.finditer(text):
+        absent = [name for name in COLOURS if (name in _ROTATING) != (pair[1] in _ROTATING)]
+        written += text[end : pair.start()]
+        begin = 1 + len(written)  # behind the image's marker
+        written += absent[int(rng.integers(len(absent)))]
+        unasked[begin : 1 + len(written)] = True
+        end = pair.end(1)
+    ids = pad_ids(encode_chunk("", written + text[end:]), CHUNK)
+    return {**record, "frames": record["frames"][..., rng.permutation(3)], "ids": ids, "unasked": unasked}
 
 
 def as_prompt(record: Record, rng: np.random.Generator | None = None) -> Record:
@@ -140,6 +165,8 @@ def interleave(images: int, length: int) -> Callable[[Batch], Batch]:
             )
         ids, answers = np.full((count // images, length), PAD, np.int32), np.zeros((count // images, length), bool)
         wanted = answered(batch["ids"], batch["asked"])
+        if "unasked" in batch:
+            wanted &= ~batch["unasked"]
         for row in range(count // images):
             part = slice(row * images, (row + 1) * images)
             there = batch["ids"][part] != PAD

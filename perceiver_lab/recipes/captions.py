@@ -10,7 +10,8 @@
 `captions_language` is trained on texts alone, in which all pairs of colour and shape occur, and `captions_eyes` (in
 captions_eyes.py) to name what single pictures show. The others take both over, freeze them, and train what lies between
 the eyes and the layers of the language model: `captions_flamingo` with a Perceiver Resampler, the other three with
-something else of the same size in its place, as in the paper's ablation (Table 7).
+something else of the same size in its place, as in the paper's ablation (Table 7). `captions_other_colours` is
+`captions_flamingo` again, but half of its training texts name colours that are not there.
 
     perceiver-lab train captions_language --mode full --ship
     perceiver-lab train captions_eyes --mode full --ship
@@ -23,7 +24,16 @@ from flax import nnx
 
 from perceiver_lab.adapters import ByteInput, ByteOutput, FrameInput
 from perceiver_lab.datasets.captions import FRAMES, SIDE
-from perceiver_lab.datasets.captions_text import IMAGE, any_pair, as_prompt, interleave, only_text, recoloured, turned
+from perceiver_lab.datasets.captions_text import (
+    IMAGE,
+    any_pair,
+    as_prompt,
+    interleave,
+    only_text,
+    other_colours,
+    recoloured,
+    turned,
+)
 from perceiver_lab.layers import FourierPositions
 from perceiver_lab.models import Flamingo, GatedConfig, GatedLayers, Resampler, ResamplerConfig
 from perceiver_lab.models.baselines import BertConfig, CausalTransformer, MeanPooling, PlainTransformer, TokenMLP
@@ -115,8 +125,8 @@ _READERS = {
 }
 
 
-def recipe(name, summary, *, reader=None, widening_factor=4, steps):
-    """The same texts for all; what sees is of the same size, whatever stands in the resampler's place."""
+def recipe(name, summary, *, reader=None, widening_factor=4, augment=(turned,), steps):
+    """What sees is of the same size, whatever stands in the resampler's place."""
     sees = reader is not None
     sizes = {"latent_channels": CHANNELS, "num_heads": 4, "head_dim": 16, "num_layers": 2, "max_frames": FRAMES}
     resampler = ResamplerConfig(num_latents=8, widening_factor=widening_factor, **sizes)
@@ -129,7 +139,7 @@ def recipe(name, summary, *, reader=None, widening_factor=4, steps):
         options=SIZES | ({"reader": reader} | VISION if sees else {}),
         data=Data(
             name="captions",
-            train_transforms=(turned,) if sees else (any_pair, only_text),
+            train_transforms=augment if sees else (any_pair, only_text),
             test_transforms=(as_prompt,) if sees else (only_text, as_prompt),
             decode_once=True,
             mix=interleave(IMAGES, LENGTH),
@@ -186,6 +196,13 @@ RECIPES = (
     EYES,
     recipe("captions_language", "a language model of bytes reads captions", steps=3000),
     recipe("captions_flamingo", "the same, frozen, sees through a Perceiver Resampler", reader="resampler", steps=3000),
+    recipe(
+        "captions_other_colours",
+        "the same, trained also with colours that are not there",
+        reader="resampler",
+        augment=(turned, other_colours),
+        steps=3000,
+    ),
     recipe(
         "captions_mean",
         "the same, frozen, sees the average of all frames",

@@ -11,21 +11,23 @@
 In training a piece is moved to a key drawn at random; the test is in the keys that Bach chose. The paper's music is
 piano performances, MAESTRO, of which nothing ships here.
 
-Two older models read the same music at about the same cost of a training step: `chorales_music_transformer` and
-`chorales_transformer_xl`, which answer at all places of a shorter context.
+Three older models read the same music at about the same cost of a training step: `chorales_transformer`,
+`chorales_music_transformer` and `chorales_transformer_xl`, which answer at all places of a shorter context.
 
     perceiver-lab train chorales_ar --mode full
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from perceiver_lab.adapters import TokenInput
+from perceiver_lab.adapters import ByteInput, ByteOutput, TokenInput
 from perceiver_lab.datasets import chorales, crop_events
+from perceiver_lab.layers import SinusoidalPositions
 from perceiver_lab.models import PerceiverAR, PerceiverARConfig
-from perceiver_lab.models.baselines import RelativeConfig, RelativeTransformer
+from perceiver_lab.models.baselines import BertConfig, CausalTransformer, RelativeConfig, RelativeTransformer
 from perceiver_lab.recipes.base import Budget, Data, Recipe
 from perceiver_lab.recipes.chorales_measure import measure_chorales
 from perceiver_lab.recipes.copying import LastPlaces
@@ -33,6 +35,17 @@ from perceiver_lab.recipes.events_measure import READS, predict
 from perceiver_lab.training import OptimizerConfig, next_token_loss
 
 CONTEXT, LATENTS = 768, 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerConfig(BertConfig):
+    """A Transformer that reads from left to right.
+
+    Attributes:
+      max_context: tokens that it reads, and places that it knows.
+    """
+
+    max_context: int
 
 
 def build(recipe: Recipe, rngs: nnx.Rngs) -> PerceiverAR:
@@ -46,6 +59,15 @@ def build_relative(recipe: Recipe, rngs: nnx.Rngs) -> "EveryPlace":
     """The same tokens, without positions: the layers know distances."""
     inputs = TokenInput(chorales.TOKENS, recipe.model.channels, rngs=rngs)
     return EveryPlace(RelativeTransformer(recipe.model, input_adapter=inputs, rngs=rngs), recipe.model.max_context)
+
+
+def build_transformer(recipe: Recipe, rngs: nnx.Rngs) -> "EveryPlace":
+    """The same tokens, with sines of their places; the answer is compared with the embedding of every token."""
+    channels, context = recipe.model.channels, recipe.model.max_context
+    positions = SinusoidalPositions(context, channels)
+    inputs = ByteInput(channels, context, vocabulary=chorales.TOKENS, positions=positions, rngs=rngs)
+    outputs = ByteOutput(chorales.TOKENS)
+    return EveryPlace(CausalTransformer(recipe.model, input_adapter=inputs, output_adapter=outputs, rngs=rngs), context)
 
 
 class Places(NamedTuple):
@@ -120,6 +142,14 @@ RECIPES = (
         ),
         context=CONTEXT,
         fewest=LATENTS,
+    ),
+    recipe(
+        "chorales_transformer",
+        "a Transformer of as many FLOPs reads three bars",
+        build=build_transformer,
+        model=TransformerConfig(channels=104, num_layers=3, dropout_rate=0.1, max_context=192),
+        context=192,
+        fewest=128,
     ),
     recipe(
         "chorales_music_transformer",

@@ -170,7 +170,7 @@ def test_latents_go_by_place_and_queries_ask_where_it_was_read(masked, model):
 def test_who_speaks_is_guessed_best_by_counting_and_better_after_reading():
     metrics, curves = {}, {}
     for name in ("speaker_pretrained", "speaker_scratch"):
-        about = shipped(name)[1]
+        about = recipes.shipped_story(recipes.get(name))
         metrics[name], curves[name] = about["metrics"], about["history"]
     assert metrics["speaker_pretrained"]["accuracy_low"] > metrics["speaker_scratch"]["accuracy_high"]
     bayes = baselines(recipes.get("speaker_scratch"))["naive Bayes"]

@@ -17,6 +17,7 @@ from perceiver_lab.datasets.captions_text import (
     few_shot,
     interleave,
     only_text,
+    other_colours,
     turned,
 )
 
@@ -246,6 +247,54 @@ def test_the_language_model_reads_of_all_pairs(records):
         assert changed["ids"].shape == (CHUNK,) and changed["asked"] == record["asked"]
         named |= set(pairs_in(after))
     assert named == set(captions.KNOWN) | set(captions.HELD_OUT)
+
+
+def test_half_of_the_captions_name_colours_that_are_not_there(records):
+    changed = 0
+    for number, record in enumerate(one for one in records["train"] if pairs_in(text_of(one)) for _ in range(6)):
+        other = other_colours(record, np.random.default_rng(number))
+        before, after = text_of(record), text_of(other)
+        words = decode_ids(other["ids"][other["unasked"]])
+        assert other["unasked"].shape == other["ids"].shape == (CHUNK,) and other["asked"] == record["asked"]
+        assert np.array_equal(np.sort(other["frames"]), np.sort(record["frames"]))  # the channels of each pixel
+        if before == after:
+            assert not words and np.array_equal(other["frames"], record["frames"])
+            continue
+        changed += 1
+        assert words == "".join(colour for colour, _ in pairs_in(after))  # these, and nothing else, are not asked for
+        assert [shape for _, shape in pairs_in(before)] == [shape for _, shape in pairs_in(after)]
+        turning = "red", "green", "blue"
+        for (true, _), (said, _) in zip(pairs_in(before), pairs_in(after), strict=True):
+            assert (true in turning) != (said in turning)
+    assert 0.4 < changed / (number + 1) < 0.6
+
+
+def test_colours_change_places_within_two_groups():
+    """However the channels change places, what is red stays red, green or blue, to the nearest of the six names."""
+    palette = np.array(list(captions.COLOURS.values()))
+    for name, colour in captions.COLOURS.items():
+        for order in itertools.permutations(range(3)):
+            nearest = list(captions.COLOURS)[np.abs(palette - np.array(colour)[list(order)]).sum(axis=1).argmin()]
+            assert (nearest in captions_text._ROTATING) == (name in captions_text._ROTATING), (name, order, nearest)
+
+
+def test_what_is_not_asked_for_stays_to_be_read(records):
+    batch = next(
+        pipeline(records["train"], batch_size=24, seed=1, transforms=(other_colours,), mix=interleave(4, 128))
+    )
+    unasked = 0
+    for ids, answers in zip(batch["ids"], batch["answers"], strict=True):
+        text = "".join(map(_letter, ids.tolist()))
+        for pair in captions_text._PAIR.finditer(text):
+            colour, shape = (answers[pair.start(one) : pair.end(one)] for one in (1, 2))
+            assert shape.all() and (colour.all() or not colour.any())
+            unasked += not colour.any()
+    assert unasked > 5
+    assert set(batch) == {"ids", "answers", "record", "frames", "frame_mask"}
+
+
+def _letter(one):
+    return decode_ids([one]) or "_"
 
 
 def test_frames_turn_together_and_digits_do_not(records):

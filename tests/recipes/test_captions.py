@@ -14,7 +14,7 @@ from perceiver_lab import recipes
 from perceiver_lab.datasets import captions_builder, shipped
 from perceiver_lab.datasets.bytes import EOS, PAD
 from perceiver_lab.datasets.captions import KINDS
-from perceiver_lab.datasets.captions_text import IMAGE, as_prompt, few_shot
+from perceiver_lab.datasets.captions_text import IMAGE, as_prompt, few_shot, other_colours
 from perceiver_lab.recipes import captions_measure as measure
 from perceiver_lab.recipes.starting import take_parts
 from perceiver_lab.training import adamw, make_train_step
@@ -253,6 +253,18 @@ def test_models_are_of_equal_size_and_can_ship():
     count = {name: recipes.get(name).num_parameters() for name in SEEING}
     assert max(count.values()) < 1.01 * min(count.values()), count
     assert 4 * max(count.values()) < 2 * 2**20
+
+
+def test_other_colours_are_all_that_is_different():
+    one, other = recipes.get("captions_flamingo"), recipes.get("captions_other_colours")
+    assert (one.model, one.options, one.optimizer, one.budgets) == (
+        other.model,
+        other.options,
+        other.optimizer,
+        other.budgets,
+    )
+    assert other.data.train_transforms == (*one.data.train_transforms, other_colours)
+    assert other.data.test_transforms == one.data.test_transforms
 
 
 def test_recipes_to_compare_differ_only_in_what_reads():

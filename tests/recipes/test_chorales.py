@@ -13,9 +13,10 @@ from perceiver_lab.recipes import chorales_measure as measure
 from perceiver_lab.recipes.chorales import CONTEXT, LATENTS
 from perceiver_lab.training import make_train_step
 
-NAMES = ("chorales_ar", "chorales_music_transformer", "chorales_transformer_xl")
+NAMES = ("chorales_ar", "chorales_transformer", "chorales_music_transformer", "chorales_transformer_xl")
 SMALL = {
     "chorales_ar": {"model.latent_channels": 16, "model.num_self_attends": 1, "model.num_latents": 16},
+    "chorales_transformer": {"model.channels": 16, "model.num_layers": 1},
     "chorales_music_transformer": {"model.channels": 16, "model.num_layers": 1},
     "chorales_transformer_xl": {"model.channels": 16, "model.num_layers": 2},
 }
