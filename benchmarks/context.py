@@ -43,7 +43,7 @@ RESULTS = Path(__file__).parent / "results" / "context.json"
 CONTEXTS = (512, 1_024, 2_048, 4_096, 8_192)
 SHORTER = (128, 192, 384, 768)
 LATENTS, CHANNELS, HEADS, BLOCKS = 128, 96, 4, 4
-TRAINED = ("chorales_ar", "chorales_music_transformer", "chorales_transformer_xl")
+TRAINED = ("chorales_ar", "chorales_transformer", "chorales_music_transformer", "chorales_transformer_xl")
 
 
 def perceiver_ar(context, rngs):

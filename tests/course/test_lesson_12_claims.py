@@ -141,6 +141,19 @@ def test_no_text_of_the_training_names_a_held_out_pair():
     assert math.isclose(asked / len(texts), 0.25, abs_tol=1e-3)
 
 
+def test_colours_that_are_not_there_free_what_is_seen():
+    found, before = metrics("other_colours"), metrics("flamingo")
+    assert found["exact_match"] == pytest.approx(0.721, abs=5e-4) and found["total"] == 1000
+    assert found["shuffled_exact_match"] == pytest.approx(0.001, abs=5e-4) and found["text_exact_match"] == 0
+    assert found["clip_exact_match"] >= before["clip_exact_match"] and found["digit_exact_match"] > 0.5
+    assert found["order_accuracy"] == pytest.approx(before["order_accuracy"], abs=1e-3)
+    seeds = {
+        name: [f"{one['exact_match']:.3f}" for one in recipes.shipped_story(recipes.get(f"captions_{name}"))["seeds"].values()]
+        for name in ("other_colours", "flamingo")
+    }
+    assert seeds == {"other_colours": ["0.721", "OC1", "OC2"], "flamingo": ["0.277", "0.340", "0.219"]}
+
+
 def test_readers_with_three_seeds_each():
     """Order is known with every seed but by the mean; held-out pairs depend on the seed more than on the reader."""
 
