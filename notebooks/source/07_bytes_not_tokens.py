@@ -706,7 +706,8 @@ figures.loss_curve(
 # of five, and the loss on the test pieces has been rising for half of the way or more: they become surer without
 # becoming better. And naive Bayes, a table of runs of three bytes, beats both. With so few pieces, four hundred
 # thousand weights are too many, wherever they start from. That is no verdict on fine-tuning: the published model read
-# text for 500,000 steps before, and most GLUE tasks bring far more examples.
+# text for 500,000 steps before, and most GLUE tasks bring far more examples. Where there is a network, the recipes
+# `glue_cola` and `glue_sst2` put the same encoder to two of these.
 #
 # The paper also trains on all eight tasks at once, and says in two ways which one is meant: by a token beside the
 # bytes, which reaches 81.76, or by a query of its own for each task, 81.79. One task at a time it is 80.95 on average

@@ -194,8 +194,9 @@ def resample_by_hand(features):
 
 
 clip = next(record for record in shown if record["num_frames"] == 4)
-features = flamingo.vision(pixels(jnp.asarray(clip["frames"])))
-by_hand, by_library = resample_by_hand(features), resampler(features[None])[0]
+features = nnx.jit(lambda vision, frames: vision(pixels(frames)))(flamingo.vision, clip["frames"])
+read = nnx.jit(lambda resampler, features, interpolate: resampler(features, interpolate=interpolate), static_argnums=2)
+by_hand, by_library = jax.jit(resample_by_hand)(features), read(resampler, features[None], False)[0]
 difference = float(jnp.abs(by_hand - by_library).max())
 assert difference < 1e-4
 print("LAB features", features.shape, " tokens", by_hand.shape)
@@ -212,7 +213,7 @@ print("LAB yours and the library's agree to 0.0001:", difference < 1e-4)
 # %%
 long_clip = jnp.repeat(features, 4, axis=0)
 for count in (1, 2, 4, 16):
-    tokens = resampler(long_clip[None, :count], interpolate=count > 4)
+    tokens = read(resampler, long_clip[None, :count], count > 4)
     print(f"LAB {count:2d} frames, {count * 16:3d} cells -> tokens {tokens.shape[1:]}")
 size = count_parameters(lambda: flamingo_resampler(rngs=nnx.Rngs(0)))
 print(f"LAB the paper's resampler: 64 tokens of 1,536 channels, {size:,} parameters")
@@ -542,7 +543,7 @@ def with_shots(num_shots, queries, seed=0):
 
 
 queries = [test_set[i] for i in range(budget(ci=24, lab=240)) if test_set[i]["held_out"]]
-for shots in (0, 1, 3):
+for shots in budget(ci=(0, 3), lab=(0, 1, 3)):
     print(f"{shots} examples: {with_shots(shots, queries):.1%} of {len(queries)} captions right to the last byte")
 
 # %% [markdown]

@@ -4,7 +4,8 @@ The paper counts four special ids (2107.14795, section 4.1); the release has BOS
 Nothing is added to a text: no CLS, no SEP, no BOS, no EOS.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int, Int32
@@ -53,6 +54,26 @@ def pad_ids(ids: Int[np.ndarray, " m"] | Sequence[int], length: int) -> Int32[np
             "pad to a greater length if the model reads one."
         )
     return np.pad(ids, (0, length - len(ids)), constant_values=PAD)
+
+
+def sentence_bytes(length: int) -> Callable[..., dict[str, Any]]:
+    """Records with a "sentence", as TFDS's GLUE has them, as records with "bytes" (length,), padded, and "label".
+
+    What is longer is cut off at its end.
+
+    Raises:
+      ValueError: (from the transform) a label below 0: GLUE does not tell those of its test splits.
+    """
+
+    def convert(record, rng=None):
+        if record["label"] < 0:
+            raise ValueError(
+                f"The label of {record['sentence']!r} is {record['label']}: the labels of GLUE's test splits are not "
+                "told. Take its split 'validation'."
+            )
+        return {"bytes": pad_ids(encode_text(record["sentence"])[:length], length), "label": record["label"]}
+
+    return convert
 
 
 def hide_ids(ids: Int[np.ndarray, " m"] | Sequence[int], places: Sequence[int] | slice) -> Int32[np.ndarray, " m"]:

@@ -1,6 +1,7 @@
 """Figures: arrays in, a figure with alt text out. All come from `figure`, and show themselves at the end of a cell."""
 
 from perceiver_lab.figures.asking import labels_to_rgb, perceiver_io_diagram, query_points
+from perceiver_lab.figures.battles import battle
 from perceiver_lab.figures.captions import captioned_clips, flamingo_diagram, media_mask, token_maps
 from perceiver_lab.figures.clouds import point_clouds
 from perceiver_lab.figures.decoding import cache_film, heated_bars
@@ -49,6 +50,7 @@ __all__ = [
     "accuracy_bars",
     "attention_on_image",
     "attention_on_sound",
+    "battle",
     "bits_bars",
     "cache_film",
     "captioned_clips",

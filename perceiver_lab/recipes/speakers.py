@@ -32,11 +32,16 @@ READS = ("bytes",)
 
 def build(recipe: Recipe, rngs: nnx.Rngs) -> PerceiverIO:
     """The encoder of the models that fill bytes in, and one query."""
+    return classifier(recipe, len(plays.SPEAKERS), rngs)
+
+
+def classifier(recipe: Recipe, num_classes: int, rngs: nnx.Rngs) -> PerceiverIO:
+    """The same for any number of classes."""
     channels = recipe.model.latent_channels
     decoder = Decoder(
         PositionQueries(LearnedPositions((1,), channels, rngs=rngs)),
         channels,
-        output_channels=len(plays.SPEAKERS),
+        output_channels=num_classes,
         use_query_residual=True,
         rngs=rngs,
     )

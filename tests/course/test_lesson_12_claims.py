@@ -147,10 +147,8 @@ def test_colours_that_are_not_there_free_what_is_seen():
     assert found["shuffled_exact_match"] == pytest.approx(0.001, abs=5e-4) and found["text_exact_match"] == 0
     assert found["clip_exact_match"] >= before["clip_exact_match"] and found["digit_exact_match"] > 0.5
     assert found["order_accuracy"] == pytest.approx(before["order_accuracy"], abs=1e-3)
-    seeds = {
-        name: [f"{one['exact_match']:.3f}" for one in recipes.shipped_story(recipes.get(f"captions_{name}"))["seeds"].values()]
-        for name in ("other_colours", "flamingo")
-    }
+    stories = {name: recipes.shipped_story(recipes.get(f"captions_{name}")) for name in ("other_colours", "flamingo")}
+    seeds = {name: [f"{one['exact_match']:.3f}" for one in about["seeds"].values()] for name, about in stories.items()}
     assert seeds == {"other_colours": ["0.721", "OC1", "OC2"], "flamingo": ["0.277", "0.340", "0.219"]}
 
 

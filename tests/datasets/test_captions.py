@@ -279,9 +279,7 @@ def test_colours_change_places_within_two_groups():
 
 
 def test_what_is_not_asked_for_stays_to_be_read(records):
-    batch = next(
-        pipeline(records["train"], batch_size=24, seed=1, transforms=(other_colours,), mix=interleave(4, 128))
-    )
+    batch = next(pipeline(records["train"], batch_size=24, seed=1, transforms=(other_colours,), mix=interleave(4, 128)))
     unasked = 0
     for ids, answers in zip(batch["ids"], batch["answers"], strict=True):
         text = "".join(map(_letter, ids.tolist()))

@@ -1,0 +1,66 @@
+"""Two tasks of GLUE, online: is a sentence English, and does it praise? What `speaker_pretrained` does, on other texts.
+
+    record   {"sentence": text, "label": (), "idx": ()}             datasets.load("glue/sst2", "train")[i]
+    batch    {"bytes": (64, 64) ids, padded with 0, "label": (64,)}         next(RECIPE.train_batches("full"))
+    logits   (B, 2)
+
+The sentences of `glue/cola` and `glue/sst2` are the shortest of GLUE; what goes beyond 64 bytes is cut off. The paper
+fine-tunes a model that read 2,048 bytes of books and the web (2107.14795, section 4.1, `presets.mlm_bytes_io`). This
+encoder read 64 of plays, so do not expect the paper's scores; none was measured here, for the sets are not. GLUE keeps
+the labels of its test splits to itself: the split "validation" is what is tested on.
+
+    perceiver-lab train glue_sst2 --mode full
+"""
+
+from flax import nnx
+
+from perceiver_lab.datasets.bytes import sentence_bytes
+from perceiver_lab.models import PerceiverIO
+from perceiver_lab.recipes.base import Budget, Data, Recipe
+from perceiver_lab.recipes.masked_bytes import ENCODER, LENGTH, SIZES
+from perceiver_lab.recipes.speakers import READS, classifier, loss, measure, predict
+from perceiver_lab.recipes.starting import Start
+from perceiver_lab.training import OptimizerConfig
+
+NUM_CLASSES = 2  # of both tasks
+
+
+def build(recipe: Recipe, rngs: nnx.Rngs) -> PerceiverIO:
+    """The encoder of the models that fill bytes in, and one query."""
+    return classifier(recipe, NUM_CLASSES, rngs)
+
+
+def glue(task: str, summary: str) -> Recipe:
+    """The recipe of one of the tasks."""
+    return Recipe(
+        name=f"glue_{task}",
+        summary=summary,
+        build=build,
+        model=ENCODER,
+        options=SIZES,
+        data=Data(
+            name=f"glue/{task}",
+            test="validation",
+            train_transforms=(sentence_bytes(LENGTH),),
+            test_transforms=(sentence_bytes(LENGTH),),
+        ),
+        optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=50, schedule="warmup_cosine", weight_decay=0.05),
+        budgets={
+            "ci": Budget(steps=4, batch_size=16, train_part="[:200]", test_part="[:50]", test_batch_size=50),
+            "lab": Budget(steps=300, batch_size=64),
+            "full": Budget(steps=2000, batch_size=64, evaluate_every=200),
+        },
+        numerics=1,
+        loss=loss,
+        predict=predict,
+        reads=READS,
+        measure=measure,
+        headline="accuracy",
+        start_from=Start(recipe="bytes_perceiver_io", parts=("input_adapter", "encoder")),
+    )
+
+
+RECIPES = (
+    glue("cola", "whether a sentence is English, from bytes, by an encoder that read plays (online)"),
+    glue("sst2", "whether a sentence praises, from bytes, by an encoder that read plays (online)"),
+)
