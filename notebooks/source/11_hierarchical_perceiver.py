@@ -550,7 +550,7 @@ ious = {name: scene_iou(kinds[six] > 0, there) for name, kinds in (("HiP", found
 
 def laid_over(scenes, kinds):
     """The scenes, with the colour of its kind where a shape is said to be."""
-    tinted = 0.25 * scenes + 0.75 * figures.labels_to_rgb(kinds.astype(int))
+    tinted = 0.15 * scenes.mean(axis=-1, keepdims=True) + 0.85 * figures.labels_to_rgb(kinds.astype(int))
     return np.where(kinds[..., None] > 0, tinted, scenes).astype(np.uint8)
 
 

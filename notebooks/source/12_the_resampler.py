@@ -481,7 +481,7 @@ print("LAB six of ten captions of held-out pairs right to the last byte:", freed
 
 # %% [markdown]
 # Written byte by byte, without a list, 721 of the 1,000 test pictures instead of 277: the same model, as many steps, the
-# same records. (Two more trainings of each: OC1 and OC2 instead of 340 and 219.) With another's picture it is one in a
+# same records. (Two more trainings of each: 708 and 740 instead of 340 and 219.) With another's picture it is one in a
 # thousand. And this way has no price here: named pairs, clips and questions are answered as well as before. It takes
 # both changes. With other words beside frames left as they were, a training gave 329.
 #

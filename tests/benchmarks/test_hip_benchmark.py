@@ -33,3 +33,6 @@ def test_a_step_is_measured_and_counted():
     assert result["seconds"] >= 0 and 0 <= result["gibibytes"] < 2 and result["temporary_gibibytes"] >= 0
     counted = benchmark.count({"deep": DEEP, "flat": FLAT}, 12)
     assert 0 < counted["deep"]["flops"] < counted["flat"]["flops"]
+    found = benchmark.beside(FLAT, 12)
+    assert set(found) == {"forward_seconds", "forward_temporary_gibibytes", "step_temporary_gibibytes"}
+    assert 0 <= found["forward_temporary_gibibytes"] <= found["step_temporary_gibibytes"] < 1

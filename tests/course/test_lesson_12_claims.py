@@ -149,7 +149,7 @@ def test_colours_that_are_not_there_free_what_is_seen():
     assert found["order_accuracy"] == pytest.approx(before["order_accuracy"], abs=1e-3)
     stories = {name: recipes.shipped_story(recipes.get(f"captions_{name}")) for name in ("other_colours", "flamingo")}
     seeds = {name: [f"{one['exact_match']:.3f}" for one in about["seeds"].values()] for name, about in stories.items()}
-    assert seeds == {"other_colours": ["0.721", "OC1", "OC2"], "flamingo": ["0.277", "0.340", "0.219"]}
+    assert seeds == {"other_colours": ["0.721", "0.708", "0.740"], "flamingo": ["0.277", "0.340", "0.219"]}
 
 
 def test_readers_with_three_seeds_each():

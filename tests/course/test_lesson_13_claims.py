@@ -11,6 +11,7 @@ from flax import nnx
 from perceiver_lab import recipes
 from perceiver_lab.datasets.clouds import SHAPES, cloud
 from perceiver_lab.introspect import attention_maps
+from perceiver_lab.recipes import battle
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2] / "notebooks" / "source" / "13_clinic_and_capstone.py"
 TEXT = SOURCE.read_text("utf-8")
@@ -80,3 +81,29 @@ def test_where_they_look(shipped, fresh):
         near = [np.sort(np.linalg.norm(one[:, None] - one[None], axis=-1), axis=1)[:, 1].mean()
                 for one in (points[kept], points[most])]  # fmt: skip
         assert near[0] > near[1]
+
+
+def test_units_of_a_game():
+    one, other, alone = (
+        recipes.shipped_story(recipes.get(f"battle_{name}"))["metrics"]
+        for name in ("perceiver_io", "transformer", "mlp")
+    )
+    lead = {size: 100 * (other[f"accuracy_{size}"] - one[f"accuracy_{size}"]) for size in (16, 32, 64, 128, 256)}
+    assert max(abs(lead[size]) for size in (16, 32, 64)) < 0.4, lead
+    assert 0.4 < lead[128] < 0.6 and 0.9 < lead[256] < 1.1, lead
+    assert alone["accuracy"] < 0.4
+    costs = [battle.cost_of(recipes.get(f"battle_{name}"), 512).flops for name in ("perceiver_io", "transformer")]
+    assert round(costs[1] / costs[0], 1) == 5.1
+
+
+def test_one_set_of_weights_beside_three():
+    together = recipes.shipped_story(recipes.get("one_for_all"))["metrics"]
+    apart = {
+        sense: recipes.shipped_story(recipes.get(f"one_for_{sense}"))["metrics"]
+        for sense in ("image", "sound", "bytes")
+    }
+    lost = {sense: 100 * (one["accuracy"] - together[f"{sense}_accuracy"]) for sense, one in apart.items()}
+    assert 1 < lost["image"] < 1.5 and lost["sound"] == pytest.approx(4)
+    assert together["sound_accuracy_high"] > apart["sound"]["accuracy_low"] and apart["sound"]["total"] == 100
+    for low in (together["bytes_accuracy_low"], apart["bytes"]["accuracy_low"]):
+        assert low < 62 / 548  # the speaker who says most
