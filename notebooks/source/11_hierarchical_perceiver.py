@@ -160,8 +160,9 @@ print(f"LAB in {sixteen.num_groups[0]} groups: {latents * pixels // sixteen.num_
 print(f"LAB HiP-256 on a million pixels: a latent reads {1024 * 1024 // VARIANTS['hip_256'].num_groups[0]:,} of them")
 
 # %% [markdown]
-# A training step of HiP-256 on a million pixels, forward and backward, took 13 seconds and 4.6 GiB on two busy cores
-# (`benchmarks/hip.py`). The flat model of the release with 1,024 latents would take 141 times the FLOPs.
+# A training step of HiP-256 on a million pixels, forward and backward, takes 4 seconds and 4.6 GiB on two cores
+# (`benchmarks/hip.py`). The flat model of the release with 1,024 latents would take 141 times the FLOPs, and 41 GiB
+# beside its weights, too much for the 24 GiB that we had. Its forward pass alone takes 66 seconds, that of HiP-256 one.
 #
 # ### Meeting on the way up
 #
