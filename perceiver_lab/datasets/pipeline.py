@@ -90,8 +90,8 @@ def pipeline(
     dataset = grain.MapDataset.range(len(records)).seed(int(seed))
     if shuffle:
         dataset = dataset.shuffle()
-    if repeat:
-        dataset = dataset.repeat()
+    if repeat:  # for ever: without a number, grain counts more batches of one than a length in Python can be
+        dataset = dataset.repeat(2**50 // len(records))
     size = batch_size if mix is None else 2 * batch_size
     read = _reader(records, int(seed), tuple(transforms))
 

@@ -53,6 +53,13 @@ def test_one_epoch_ends_with_what_is_left():
     np.testing.assert_array_equal(np.concatenate([batch["image"] for batch in batches]), TEN["image"])
 
 
+@pytest.mark.parametrize("count", [1, 3, 10])
+def test_batches_of_one_go_on_for_ever(count):
+    few = {name: values[:count] for name, values in TEN.items()}
+    batches = take(3 * count, pipeline(few, batch_size=1))
+    assert sorted(int(batch["label"][0]) for batch in batches) == sorted([*range(count)] * 3)
+
+
 def test_order_and_augmentation_follow_the_seed():
     runs = [take(3, pipeline(TEN, batch_size=5, seed=seed, transforms=AUGMENT)) for seed in (0, 0, 1)]
     assert_equal(runs[0], runs[1])
