@@ -79,7 +79,8 @@ def generate(
       forbidden_tokens: never sampled, beside padding and the start token, which never are.
       positions: the place of every token of the context on each axis, for models with several axes; by default
         1, 2, 3, ...
-      refill_to: R, latents of a full pass; by default half of the model's, and the number of them for no cache at all.
+      refill_to: R, latents of a full pass; by default half of the model's, rounded down, and the number of them for no
+        cache at all.
       rolling: make a full pass for the prompt only. Not exact, see above.
       num_channels: how many, where channels take turns and each has values of its own in the vocabulary: the colours of
         a picture in the release, the voices of a chorale. Only values of the channel whose turn it is are sampled.

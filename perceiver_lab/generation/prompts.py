@@ -42,7 +42,7 @@ class Prepared(NamedTuple):
 
 
 def make_plan(model: PerceiverAR, refill_to: int | None, rolling: bool) -> Plan:
-    """Full passes with `refill_to` latents, by default half of the model's.
+    """Full passes with `refill_to` latents, by default half of the model's, rounded down.
 
     Raises:
       ValueError: no latents, or more than the model has.

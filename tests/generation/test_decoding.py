@@ -183,6 +183,7 @@ def test_a_rolling_cache_is_exact_until_the_first_latent_gives_way():
         ([], {}, "0 prompts and num_tokens=2: give at least one prompt"),
         ([[5]], {"num_tokens": 0}, "num_tokens=0: give at least one prompt"),
         ([[5] * 11], {}, "The longest prompt has 11 tokens, and 2 more are asked for.*its last 10 tokens"),
+        ([[5] * 13], {}, "The longest prompt has 13 tokens, and 2 more are asked for.*its last 10 tokens"),
         ([[5]], {"num_tokens": 12}, "The longest prompt has 1 tokens, and 12 more"),
         ([[5, 11]], {}, "Prompt 0 has tokens from 5 to 11; expected numbers below 11"),
         ([[5], [5, 0]], {}, r"Prompt 1 has tokens from 0 to 5; expected .* without padding \(0\)"),

@@ -83,8 +83,10 @@ def _adam_noise(vectors, name):
     moved = sum(float(schedule(step)) for step in range(len(vectors.expected["output/loss_per_step"])))
     rounding = np.finfo(np.float32).eps * gradient.max()
     noise = moved * np.minimum(rounding / np.maximum(gradient, 1e-30), 2.0)
-    # In a matrix exactly zero means that nothing reaches the entry, such as the row of a token that does not occur.
-    return np.where((gradient == 0) & (gradient.ndim == 2), 0.0, noise)
+    # Exactly zero means that nothing reaches the entry: the row of a token that does not occur, a unit of an MLP that
+    # is off. Of the biases of keys it is what rounding left.
+    reached = gradient.ndim == 1 and "/dense/" not in name
+    return noise if reached else np.where(gradient == 0, 0.0, noise)
 
 
 def build(options: Options) -> PerceiverAR:
