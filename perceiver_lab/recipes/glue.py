@@ -1,6 +1,6 @@
 """Two tasks of GLUE, online: is a sentence English, and does it praise? What `speaker_pretrained` does, on other texts.
 
-    record   {"sentence": text, "label": (), "idx": ()}             datasets.load("glue/sst2", "train")[i]
+    record   {"sentence": text, "label": (), "idx": ()}             datasets.load("glue/sst2:2.0.0", "train")[i]
     batch    {"bytes": (64, 64) ids, padded with 0, "label": (64,)}         next(RECIPE.train_batches("full"))
     logits   (B, 2)
 
@@ -39,7 +39,7 @@ def glue(task: str, summary: str) -> Recipe:
         model=ENCODER,
         options=SIZES,
         data=Data(
-            name=f"glue/{task}",
+            name=f"glue/{task}:2.0.0",
             test="validation",
             train_transforms=(sentence_bytes(LENGTH),),
             test_transforms=(sentence_bytes(LENGTH),),

@@ -1,6 +1,6 @@
 """ImageNet 64 x 64, value by value, as the released Perceiver AR was trained (2202.07765): online, for many devices.
 
-    record   {"image": (64, 64, 3) uint8}                       datasets.load("downsampled_imagenet/64x64", "train")[i]
+    record   {"image": (64, 64, 3) uint8}             datasets.load("downsampled_imagenet/64x64:2.0.0", "train")[i]
     batch    {"inputs": (2048, 12416), "targets": (2048, 12416), "positions": (2048, 12416, 3)}: a picture row by row
              and channel by channel, of which a crop; what follows is padding
     latents  (B, 1024, 1024): made of the last 1,024 values
@@ -29,7 +29,7 @@ RECIPES = (
         model=Published(preset="imagenet64_ar"),
         options={"products": "float32"},
         data=Data(
-            name="downsampled_imagenet/64x64",
+            name="downsampled_imagenet/64x64:2.0.0",
             test="validation",
             train_transforms=(picture_events(), crop_events(context=CONTEXT, fewest=LATENTS)),
             test_transforms=(picture_events(),),

@@ -73,7 +73,9 @@ def test_steps_make_the_loss_smaller_and_every_token_counts_once(name, pieces):
         batch = {key: value for key, value in next(batches).items() if key != "record"}
         *state, metrics = step(*state, batch, jax.random.key(0))
         nats.append(float(metrics["nats"]))
-    assert nats[0] == pytest.approx(np.log(chorales.TOKENS), rel=1e-5) and nats[-1] < nats[0] - 0.5
+    if name != "chorales_transformer":  # whose output is no layer of zeros, but the embedding
+        assert nats[0] == pytest.approx(np.log(chorales.TOKENS), rel=1e-5)
+    assert nats[-1] < nats[0] - 0.5
     numbers = recipe.metrics(step.merge(*state[:2]), "ci")
     assert (numbers["total"], numbers["tokens"]) == (6, 6 * (4 * 90 + 1))
     assert numbers["bits_per_token_low"] < numbers["bits_per_token"] < numbers["bits_per_token_high"] < np.log2(195)

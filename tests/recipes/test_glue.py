@@ -56,7 +56,7 @@ def test_sentences_pass_the_real_pipeline_and_are_learnt(name, asked):
 
 def test_it_starts_from_the_encoder_that_ships():
     recipe = recipes.get("glue_sst2")
-    assert recipe.data.name == "glue/sst2" and recipe.start_from.recipe == "bytes_perceiver_io"
+    assert recipe.data.name == "glue/sst2:2.0.0" and recipe.start_from.recipe == "bytes_perceiver_io"
     assert recipe.model == recipes.get("bytes_perceiver_io").model
 
 
