@@ -12,15 +12,16 @@ the labels of its test splits to itself: the split "validation" is what is teste
     perceiver-lab train glue_sst2 --mode full
 """
 
+import dataclasses
+
 from flax import nnx
 
 from perceiver_lab.datasets.bytes import sentence_bytes
 from perceiver_lab.models import PerceiverIO
 from perceiver_lab.recipes.base import Budget, Data, Recipe
-from perceiver_lab.recipes.masked_bytes import ENCODER, LENGTH, SIZES
-from perceiver_lab.recipes.speakers import READS, classifier, loss, measure, predict
-from perceiver_lab.recipes.starting import Start
-from perceiver_lab.training import OptimizerConfig
+from perceiver_lab.recipes.masked_bytes import LENGTH
+from perceiver_lab.recipes.speakers import RECIPES as SPEAKERS
+from perceiver_lab.recipes.speakers import classifier
 
 NUM_CLASSES = 2  # of both tasks
 
@@ -31,32 +32,20 @@ def build(recipe: Recipe, rngs: nnx.Rngs) -> PerceiverIO:
 
 
 def glue(task: str, summary: str) -> Recipe:
-    """The recipe of one of the tasks."""
-    return Recipe(
+    """The recipe of one of the tasks: that of the speakers on other data."""
+    speakers = next(one for one in SPEAKERS if one.name == "speaker_pretrained")
+    return dataclasses.replace(
+        speakers,
         name=f"glue_{task}",
         summary=summary,
         build=build,
-        model=ENCODER,
-        options=SIZES,
         data=Data(
             name=f"glue/{task}:2.0.0",
             test="validation",
             train_transforms=(sentence_bytes(LENGTH),),
             test_transforms=(sentence_bytes(LENGTH),),
         ),
-        optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=50, schedule="warmup_cosine", weight_decay=0.05),
-        budgets={
-            "ci": Budget(steps=4, batch_size=16, train_part="[:200]", test_part="[:50]", test_batch_size=50),
-            "lab": Budget(steps=300, batch_size=64),
-            "full": Budget(steps=2000, batch_size=64, evaluate_every=200),
-        },
-        numerics=1,
-        loss=loss,
-        predict=predict,
-        reads=READS,
-        measure=measure,
-        headline="accuracy",
-        start_from=Start(recipe="bytes_perceiver_io", parts=("input_adapter", "encoder")),
+        budgets={**speakers.budgets, "full": Budget(steps=2000, batch_size=64, evaluate_every=200)},
     )
 
 
