@@ -39,13 +39,18 @@ def error(model, x):
     return jnp.mean((model(x)["image"] - x["image"]) ** 2)
 
 
+def make(config, side):
+    """A model with random weights, as graphdef and parameters, and one picture of random pixels."""
+    graphdef, params = nnx.split(HiP(config, {"image": (side * side, 3)}, rngs=nnx.Rngs(0)))
+    pixels = np.random.default_rng(0).uniform(-1, 1, (1, side * side, 3)).astype(np.float32)
+    return graphdef, params, {"image": jnp.asarray(pixels)}
+
+
 def measure(config, side):
     """Seconds of the second step, and the memory of both."""
     jax.jit(lambda x: x @ x)(jnp.ones((64, 64))).block_until_ready()  # what JAX itself takes comes before
     before = resident_gibibytes()
-    graphdef, params = nnx.split(HiP(config, {"image": (side * side, 3)}, rngs=nnx.Rngs(0)))
-    pixels = np.random.default_rng(0).uniform(-1, 1, (1, side * side, 3)).astype(np.float32)
-    x = {"image": jnp.asarray(pixels)}
+    graphdef, params, x = make(config, side)
     step = jax.value_and_grad(lambda params, x: error(nnx.merge(graphdef, params), x))
     program = jax.jit(step).lower(params, x).compile()
     temporary = program.memory_analysis().temp_size_in_bytes
@@ -63,8 +68,7 @@ def measure(config, side):
 
 def beside(config, side):
     """A forward pass by the clock, the second one, and what the compiler reserves for it and for a step."""
-    graphdef, params = nnx.split(HiP(config, {"image": (side * side, 3)}, rngs=nnx.Rngs(0)))
-    x = {"image": jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (1, side * side, 3)).astype(np.float32))}
+    graphdef, params, x = make(config, side)
 
     def forward(params, x):
         return error(nnx.merge(graphdef, params), x)
@@ -87,10 +91,10 @@ def count(configs, side):
     counted = {}
     for name, config in configs.items():
 
-        def make(config=config):
+        def untouched(config=config):
             return HiP(config, {"image": (side * side, 3)}, rngs=nnx.Rngs(0))
 
-        found = cost(nnx.value_and_grad(error), nnx.eval_shape(make), x)
+        found = cost(nnx.value_and_grad(error), nnx.eval_shape(untouched), x)
         counted[name] = {"parameters": found.parameters, "flops": found.flops}
     return counted
 
