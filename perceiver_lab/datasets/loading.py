@@ -29,6 +29,7 @@ CONTENT_SHA256 = {
     "moving_shapes": "44760c9a14ab86520ded839a3a3c5a1943b94d3bfb4c74823bef7c0d4dc38745",
     "shakespeare": "ef68b766e06c5c37fdaffc125e99ce6036b11ffe83bb5190e36bbb2958961cbe",
     "shakespeare/speakers": "d64de79fc71387adbedb6a23df776107abe5764def86a4a3043c781e3e36aa50",
+    "shakespeare/long": "2a33f4d706ce88ec65b5655b70fbb6dadc09482b99d2712bf6c979c2699cb492",
     "spoken_digits": "3b6eb52810841716db12070c54cb5b496bde113b94253f688642a487c111bf85",
     "spoken_digits/speaker": "b01c5e0d26c7341ceb46910107fc4d9fa4b0dc0cf08b729f9102911a7afbecbd",
     "moving_digits": "c2f9c5d9c38195aafbedb29e2f5eeaddc837edbd6651a539f2d58abad0fde092",

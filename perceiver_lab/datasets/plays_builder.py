@@ -11,9 +11,9 @@ from perceiver_lab.datasets.events import text_events
 class PlaysConfig(tfds.core.BuilderConfig):
     """Running text as ids or as events, or pieces of speeches with their speaker."""
 
-    def __init__(self, *, name, description, length=None, with_speaker=False):
+    def __init__(self, *, name, description, kind="bytes", length=None, with_speaker=False):
         super().__init__(name=name, version=tfds.core.Version("1.0.0"), description=description)
-        self.length, self.with_speaker = length, with_speaker
+        self.kind, self.length, self.with_speaker = kind, length, with_speaker
 
 
 class Shakespeare(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -21,8 +21,9 @@ class Shakespeare(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     "shakespeare" has running text: stretches of 128 bytes, one from every 64th byte, so that the first 64 bytes of each
     are windows that do not overlap. "shakespeare/speakers" has pieces of at most 64 bytes of what the ten say who say
-    most; "label" is who. "shakespeare/events" has running text for Perceiver AR: "events" are a start token (2) and
-    byte + 3 of each byte, 2,048 bytes from every 1,024th for training, and for testing the 8,192 of each run.
+    most; "label" is who. "shakespeare/long" has longer stretches: 2,048 bytes from every 1,024th for training, and for
+    testing 1,024 that do not overlap. "shakespeare/events" has running text for Perceiver AR: "events" are a start
+    token (2) and byte + 3 of each byte, the same stretches for training, and for testing the 8,192 of each run.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -38,14 +39,14 @@ class Shakespeare(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             length=plays.PIECE,
             with_speaker=True,
         ),
-        PlaysConfig(name="events", description="935 stretches for training, 17 whole runs for testing"),
+        PlaysConfig(name="long", description="935 stretches for training, 136 for testing"),
+        PlaysConfig(name="events", description="935 stretches for training, 17 whole runs for testing", kind="events"),
     ]
     DEFAULT_CONFIG_NAME = "default"
 
     def _info(self):
         config = self.builder_config
-        kind = "events" if config.length is None else "bytes"
-        features = {kind: tfds.features.Tensor(shape=(config.length,), dtype=np.int32, encoding="zlib")}
+        features = {config.kind: tfds.features.Tensor(shape=(config.length,), dtype=np.int32, encoding="zlib")}
         if config.with_speaker:
             features["label"] = tfds.features.ClassLabel(names=list(plays.SPEAKERS))
         return tfds.core.DatasetInfo(
@@ -62,13 +63,13 @@ class Shakespeare(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return {part: self._generate_examples(part) for part in ("train", "test")}
 
     def _generate_examples(self, part):
-        length = self.builder_config.length
-        if self.builder_config.with_speaker:
+        config = self.builder_config
+        if config.with_speaker:
             for index, (piece, speaker) in enumerate(plays.spoken_pieces(part)):
-                yield index, {"bytes": pad_ids(encode_text(piece), length), "label": speaker}
-        elif length is None:
-            for index, stretch in enumerate(plays.long_stretches(part)):
+                yield index, {"bytes": pad_ids(encode_text(piece), config.length), "label": speaker}
+        elif config.kind == "events":
+            for index, stretch in enumerate(plays.long_stretches(part) if part == "train" else plays.texts(part)):
                 yield index, {"events": text_events(stretch)}
         else:
-            for index, stretch in enumerate(plays.stretches(part)):
+            for index, stretch in enumerate(plays.stretches(part) if config.length else plays.long_stretches(part)):
                 yield index, {"bytes": encode_text(stretch)}

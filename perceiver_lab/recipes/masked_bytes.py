@@ -14,8 +14,13 @@ tables of small numbers, one added to the embeddings and one as the queries, and
 thousand steps how frequent each byte is, and nothing else: that is `bytes_plateau`. `bytes_words` goes on with whole
 words hidden, as in the paper (2107.14795, section 4.1). `bytes_transformer` is a Transformer of the same FLOPs.
 
+Windows of 256 and 1,024 bytes, as many fewer of them in a batch: there the Perceiver IO of the Transformer's FLOPs has
+more latents, and `..._few_latents` keeps the 32.
+
     perceiver-lab train bytes_perceiver_io --mode full
 """
+
+import dataclasses
 
 from flax import nnx
 
@@ -30,6 +35,10 @@ from perceiver_lab.recipes.starting import Start
 from perceiver_lab.training import OptimizerConfig
 
 LENGTH = 64  # bytes in a window
+BATCH_BYTES = 64 * LENGTH  # bytes in a batch, whatever the window
+
+# Longer windows: the latents with which a Perceiver IO takes the FLOPs of `TRANSFORMER`, and the steps of a training.
+LONGER = {256: (144, 8000), 1024: (576, 4000)}
 
 # Sizes of every Perceiver IO on bytes here, so that their encoders can be handed on.
 ENCODER = PerceiverConfig(
@@ -40,18 +49,24 @@ ENCODER = PerceiverConfig(
     num_self_heads=4,
     qk_channels=128,
 )
+TRANSFORMER = BertConfig(channels=64, num_layers=4, num_heads=4)
 SIZES = {"channels": 64, "num_bands": 32}
 WHOLE = ("input_adapter", "encoder", "decoder", "output_adapter")
 
 
+def window(recipe: Recipe) -> int:
+    """How many bytes a model of this recipe reads at once."""
+    return recipe.options.get("length", LENGTH)
+
+
 def fourier(recipe: Recipe) -> FourierPositions:
     """Where a byte stands."""
-    return FourierPositions((LENGTH,), num_bands=recipe.options["num_bands"])
+    return FourierPositions((window(recipe),), num_bands=recipe.options["num_bands"])
 
 
 def byte_input(recipe: Recipe, rngs: nnx.Rngs) -> ByteInput:
     """Ids with Fourier positions beside them: as loud as the embedding, and telling every place apart at once."""
-    return ByteInput(recipe.options["channels"], LENGTH, positions=fourier(recipe), combine="concat", rngs=rngs)
+    return ByteInput(recipe.options["channels"], window(recipe), positions=fourier(recipe), combine="concat", rngs=rngs)
 
 
 def build(recipe: Recipe, rngs: nnx.Rngs) -> PerceiverIO:
@@ -87,25 +102,40 @@ def _assemble(recipe, inputs, queries, *, use_query_residual, rngs):
     return PerceiverIO(recipe.model, input_adapter=inputs, decoder=decoder, output_adapter=ByteOutput(), rngs=rngs)
 
 
-def recipe(name, summary, *, build=build, model=ENCODER, mask=None, steps, rate=2e-3, start_from=None):
+def recipe(
+    name,
+    summary,
+    *,
+    build=build,
+    model=ENCODER,
+    mask=None,
+    steps,
+    rate=2e-3,
+    start_from=None,
+    length=LENGTH,
+    seeds=(0,),
+):
     """The same data, optimiser and sizes for all, so that they can be compared."""
     mask = mask_spans(0.15) if mask is None else mask
+    batch_size = BATCH_BYTES // length
     return Recipe(
         name=name,
         summary=summary,
         build=build,
         model=model,
-        options=SIZES,
+        options=SIZES if length == LENGTH else {**SIZES, "length": length},
         data=Data(
-            name="shakespeare",
-            train_transforms=(random_window(LENGTH), mask),
-            test_transforms=(first_window(LENGTH), mask),
+            name="shakespeare" if length == LENGTH else "shakespeare/long",
+            train_transforms=(random_window(length), mask),
+            test_transforms=(first_window(length), mask),
         ),
         optimizer=OptimizerConfig(learning_rate=rate, warmup_steps=100, schedule="warmup_cosine"),
         budgets={
-            "ci": Budget(steps=4, batch_size=16, train_part="[:200]", test_part="[:50]", test_batch_size=50),
-            "lab": Budget(steps=min(steps, 400), batch_size=64, test_part="[:500]"),
-            "full": Budget(steps=steps, batch_size=64, evaluate_every=2000, log_every=20),
+            "ci": Budget(
+                steps=4, batch_size=batch_size // 4, train_part="[:200]", test_part="[:50]", test_batch_size=50
+            ),
+            "lab": Budget(steps=min(steps, 400), batch_size=batch_size, test_part="[:500]"),
+            "full": Budget(steps=steps, batch_size=batch_size, seeds=seeds, evaluate_every=2000, log_every=20),
         },
         numerics=1,
         loss=masked_loss,
@@ -114,6 +144,29 @@ def recipe(name, summary, *, build=build, model=ENCODER, mask=None, steps, rate=
         measure=measure_masked,
         headline="bits_per_masked_byte",
         start_from=start_from,
+    )
+
+
+def longer(length: int) -> tuple[Recipe, ...]:
+    """The three that are compared at a longer window."""
+    latents, steps = LONGER[length]
+    shared = {"steps": steps, "length": length, "seeds": (0, 1, 2)}
+    told = f"single hidden bytes in, windows of {length:,}"
+    return (
+        recipe(
+            f"bytes_perceiver_io_{length}",
+            f"{latents} latents of 128 channels fill {told}",
+            model=dataclasses.replace(ENCODER, num_latents=latents),
+            **shared,
+        ),
+        recipe(f"bytes_few_latents_{length}", f"{ENCODER.num_latents} latents of 128 channels fill {told}", **shared),
+        recipe(
+            f"bytes_transformer_{length}",
+            f"a Transformer of the FLOPs of bytes_perceiver_io_{length} fills {told}",
+            build=build_transformer,
+            model=TRANSFORMER,
+            **shared,
+        ),
     )
 
 
@@ -132,7 +185,8 @@ RECIPES = (
         "bytes_transformer",
         "a Transformer of the same FLOPs fills single hidden bytes in",
         build=build_transformer,
-        model=BertConfig(channels=64, num_layers=4, num_heads=4),
+        model=TRANSFORMER,
         steps=16000,
     ),
+    *(one for length in LONGER for one in longer(length)),
 )

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from perceiver_lab.datasets import crop_events, events_text, load, mirrored, plays, text_events
+from perceiver_lab.datasets import crop_events, decode_ids, events_text, load, mirrored, plays, text_events
 from perceiver_lab.datasets.events import EOS, FIRST_SYMBOL, MIRRORED, PAD, SOS, TOKENS
 from perceiver_lab.ops import inputs_and_targets, sequences
 
@@ -95,6 +95,16 @@ def test_runs_of_plays(prepared):
     for index in (0, 16):
         np.testing.assert_array_equal(test[index]["events"], text_events(plays.texts("test")[index]))
         assert len(test[index]["events"]) == 8193
+
+
+def test_long_stretches(prepared):
+    train, test = (load("shakespeare/long", part, data_dir=prepared) for part in ("train", "test"))
+    assert (len(train), len(test)) == (935, 136)
+    events = load("shakespeare/events", "train", data_dir=prepared)
+    for index in (0, 934):
+        assert decode_ids(train[index]["bytes"]) == events_text(events[index]["events"])
+    told = b"".join(decode_ids(test[index]["bytes"]).encode() for index in range(len(test)))
+    assert told == b"".join(plays.texts("test")) and {len(one["bytes"]) for one in (test[0], test[135])} == {1024}
 
 
 def test_any_training_window_lies_in_a_stretch():

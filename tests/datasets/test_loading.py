@@ -11,6 +11,7 @@ SMALL = (
     "photos",
     "shakespeare",
     "shakespeare/speakers",
+    "shakespeare/long",
     "shakespeare/events",
     "spoken_digits",
     "spoken_digits/speaker",

@@ -124,15 +124,34 @@ def test_what_is_handed_on_fits():
             assert all(np.array_equal(a, b) for a, b in zip(taken, given, strict=True))
 
 
+def flops(recipe, length):
+    """Of one window."""
+    return cost(
+        nnx.eval_shape(lambda: recipe.make_model(nnx.Rngs(0))), jax.ShapeDtypeStruct((1, length), jnp.int32)
+    ).flops
+
+
 def test_the_transformer_has_as_many_flops():
-    ids = jax.ShapeDtypeStruct((1, 64), jnp.int32)
     counted = {}
     for name in ("bytes_perceiver_io", "bytes_transformer"):
         recipe = recipes.get(name)
-        model = nnx.eval_shape(lambda recipe=recipe: recipe.make_model(nnx.Rngs(0)))
-        counted[name] = cost(model, ids).flops
+        counted[name] = flops(recipe, 64)
         assert recipe.num_parameters() * 4 < 2 * 2**20  # so that it can ship
     assert 1 <= counted["bytes_transformer"] / counted["bytes_perceiver_io"] < 1.05
+
+
+@pytest.mark.parametrize("length", [256, 1024])
+def test_longer_windows_are_compared_at_the_same_flops_and_bytes(length):
+    few, ours, transformer = (
+        recipes.get(f"{name}_{length}") for name in ("bytes_few_latents", "bytes_perceiver_io", "bytes_transformer")
+    )
+    counted = [flops(recipe, length) for recipe in (few, ours, transformer)]
+    assert 0.98 < counted[2] / counted[1] < 1.02 and counted[0] < 0.4 * counted[1]
+    assert few.model == recipes.get("bytes_perceiver_io").model
+    budgets = [recipe.budget("full") for recipe in (few, ours, transformer)]
+    assert len({(one.steps, one.batch_size) for one in budgets}) == 1 and budgets[0].batch_size * length == 64 * 64
+    batch = next(ours.train_batches("full"))
+    assert batch["bytes"].shape == (64 * 64 // length, length) and batch["hidden"].any()
 
 
 def test_recipes_to_compare_differ_only_in_what_they_are_about():
