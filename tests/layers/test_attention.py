@@ -61,6 +61,16 @@ def test_widths_follow_from_each_other():
     assert make(v_channels=4).output.kernel.shape == (4, 4)
 
 
+def test_norms_of_heads_are_as_wide_as_a_head():
+    attention = make(qk_channels=8, head_norm=layer_norm)
+    assert attention.query_norm.scale.shape == attention.key_norm.scale.shape == (4,)
+    q = attention.project_queries(normal(2, 3, 6))
+    np.testing.assert_allclose(
+        q, attention.query_norm(attention.split_heads(attention.query(normal(2, 3, 6)))), atol=1e-6
+    )
+    assert make().query_norm is None
+
+
 def test_a_query_that_may_attend_to_nothing_gets_the_output_bias():
     attention = make()
     mask = np.ones((1, 2, 4), bool)

@@ -69,6 +69,13 @@ def test_a_self_attention_block_is_its_formula():
     np.testing.assert_allclose(run(block, x), self_by_hand(block, x), atol=1e-5)
 
 
+def test_nothing_is_dropped_unless_a_rate_is_given():
+    x = normal(2, 5, 8)
+    for block, arrays in ((selfish(), (x,)), (cross(), (x, normal(2, 9, 6)))):
+        training = run(block, *arrays, train=True, rngs=nnx.Rngs(dropout=0))
+        np.testing.assert_array_equal(training, run(block, *arrays))
+
+
 def test_a_block_with_other_value_width_comes_back_to_its_own():
     block = selfish(qk_channels=4, v_channels=6)
     assert nnx.eval_shape(lambda block: block(normal(1, 5, 8)), block).shape == (1, 5, 8)

@@ -136,6 +136,17 @@ def test_cudnn_is_passed_on_to_jax(monkeypatch):
     assert asked["scale"] == D**-0.5
 
 
+@pytest.mark.parametrize("scale", [None, 0.3])
+def test_weights_are_the_softmax_of_scaled_scores_and_what_is_added_to_them(scale):
+    q, k, _ = arrays()
+    bias = jax.random.normal(jax.random.key(9), (B, H, N, M))
+    scores = np.einsum("bnhd,bmhd->bhnm", *(np.asarray(x, np.float64) for x in (q, k))) * (scale or D**-0.5)
+    for added in (None, bias):
+        exponentials = np.exp(scores if added is None else scores + np.asarray(added))
+        expected = exponentials / exponentials.sum(axis=-1, keepdims=True)
+        np.testing.assert_allclose(attention_weights(q, k, scale=scale, bias=added), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_weights_sum_to_one_or_to_nothing(masked):
     q, k, _ = arrays()
@@ -212,6 +223,8 @@ def shapes(n, m, d, e=None, dtype=jnp.bfloat16, b=2, h=4):
         (shapes(512, 512, 136), "gpu", "einsum"),  # wider than the kernel
         (shapes(512, 512, 100), "gpu", "einsum"),  # no multiple of 8
         (shapes(511, 512, 128), "gpu", "einsum"),  # of odd length
+        (shapes(512, 511, 128), "gpu", "einsum"),
+        (shapes(512, 512, 128, h=3), "gpu", "cudnn"),
         ((*shapes(512, 512, 128)[:2], shapes(512, 512, 128, dtype=jnp.float32)[2]), "gpu", "einsum"),
         (shapes(512, 2**20, 136), "gpu", "chunked"),
         (shapes(512, 2**20, 128, dtype=jnp.float32), "cpu", "chunked"),

@@ -172,6 +172,17 @@ def test_auto_asks_for_the_form_with_the_shapes_of_the_call(monkeypatch):
     assert asked == [((N, M, C), {"num_heads": H, "qk_channels": H * D, "v_channels": H * E, "batch_size": B})]
 
 
+def test_what_was_chosen_is_noted_with_its_counts():
+    q, inputs, params = make()
+    with cross.noted_choices() as choices:
+        cross_attend(q, inputs, params)
+        cross_attend(q, inputs, params, form="plain")  # was asked for, not chosen
+    (choice,) = choices
+    counted = multiply_adds(N, M, C, num_heads=H, qk_channels=H * D, v_channels=H * E)
+    assert (choice.form, choice.num_latents, choice.num_inputs) == ("folded", N, M)
+    assert {"plain": choice.plain, "folded": choice.folded} == counted and choice.scores == B * H * N * M
+
+
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [

@@ -48,6 +48,8 @@ def test_depth_to_space_is_the_inverse(factor, time_factor, rows, columns, chann
         (lambda: depth_to_space(counting(2, 2, 8), 2), "depth_to_space wants"),
         (lambda: extract_patches(counting(1, 4, 4, 1), (3, 3), padding="FULL"), "padding='FULL' is unknown"),
         (lambda: extract_patches(counting(1, 4, 4, 1), (5, 5), padding="VALID"), r"\(5, 5\) pixels do not fit"),
+        (lambda: extract_patches(counting(1, 4, 4, 1), (5, 4), padding="VALID"), r"\(5, 4\) pixels do not fit"),
+        (lambda: extract_patches(counting(1, 4, 4, 1), (4, 5), padding="VALID"), r"\(4, 5\) pixels do not fit"),
     ],
 )
 def test_what_does_not_fit_is_named(call, message):
@@ -78,7 +80,13 @@ def patch_by_patch(x, sizes, strides, rates, padding):
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
 @pytest.mark.parametrize(
     ("sizes", "strides", "rates"),
-    [((3, 3), (1, 1), (1, 1)), ((2, 3), (2, 1), (1, 1)), ((2, 2), (1, 2), (2, 1)), ((1, 4), (3, 3), (1, 1))],
+    [
+        ((3, 3), (1, 1), (1, 1)),
+        ((5, 6), (1, 1), (1, 1)),
+        ((2, 3), (2, 1), (1, 1)),
+        ((2, 2), (1, 2), (2, 1)),
+        ((1, 4), (3, 3), (1, 1)),
+    ],
 )
 def test_patches_are_windows_flattened_row_column_channel(sizes, strides, rates, padding):
     x = np.asarray(counting(2, 5, 6, 2))

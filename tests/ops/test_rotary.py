@@ -25,6 +25,10 @@ def test_frequencies_reach_both_ends():
     assert rotary_frequencies(8, fraction=0.5, max_wavelength=64).dtype == np.float32
 
 
+def test_a_single_wavelength_is_allowed():
+    np.testing.assert_array_equal(rotary_frequencies(8, fraction=0.5, max_wavelength=1), np.ones(2))
+
+
 def test_pairs_of_neighbours_turn_and_the_rest_passes():
     x, quarter = jnp.arange(1.0, 7.0).reshape(1, 1, 1, 6), jnp.full((1, 1, 1), jnp.pi / 2)
     turned = rotate(x, Rotation(jnp.cos(quarter), jnp.sin(quarter)))

@@ -33,6 +33,16 @@ def test_the_nucleus_has_at_least_the_probability_asked_for(top_p, expected):
     np.testing.assert_array_equal(kept(keep_top_p(LOGITS, top_p)), expected)
 
 
+def test_filters_work_on_the_last_axis_whatever_comes_before():
+    every = jnp.stack([LOGITS, LOGITS[::-1]])
+    for rule, value in ((keep_top_k, 2), (keep_top_p, 0.65), (keep_min_p, 0.4)):
+        np.testing.assert_array_equal(rule(every, value), jnp.stack([rule(LOGITS, value), rule(LOGITS[::-1], value)]))
+
+
+def test_logits_in_half_precision_are_filtered_in_float32():
+    assert filter_logits(LOGITS.astype(jnp.bfloat16), top_p=0.9).dtype == jnp.float32
+
+
 def test_min_p_is_measured_by_the_likeliest():
     np.testing.assert_array_equal(kept(keep_min_p(LOGITS, 0.4)), [[1, 1, 0, 0], [0, 1, 1, 1]])
     np.testing.assert_array_equal(kept(keep_min_p(LOGITS, 0.0)), np.ones((2, 4)))

@@ -38,7 +38,7 @@ def test_weights():
 
 
 FIELDS = {
-    "constant": lambda rows, columns: np.full((*rows.shape, 2), 3.5),
+    "constant": lambda rows, columns: np.full((*rows.shape, 3), 3.5),
     "linear": lambda rows, columns: np.stack([0.5 * columns - 2, 0.25 * rows + columns], axis=-1),
 }
 
@@ -50,9 +50,8 @@ def test_fields_come_back_exactly(name):
     frames = np.broadcast_to(np.stack([rows, columns], axis=-1), (2, 2, 40, 53, 2))
     found = predict_tiled(lambda x: FIELDS[name](x[:, 0, ..., 0], x[:, 0, ..., 1]), frames, (16, 24), 5)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(
-        found, np.broadcast_to(FIELDS[name](rows, columns), (2, 40, 53, 2)), rtol=1e-6, atol=1e-6
-    )
+    field = FIELDS[name](rows, columns)
+    np.testing.assert_allclose(found, np.broadcast_to(field, (2, *field.shape)), rtol=1e-6, atol=1e-6)
 
 
 def test_one_tile_is_the_model_itself():
