@@ -222,6 +222,29 @@ def test_the_transformer_is_ahead_and_left_its_plateau_sooner(masked, counts):
     assert all(value < frequencies - 0.3 for step, value in curve(about).items() if step >= 600)
 
 
+def test_longer_windows_want_more_latents_and_their_plateaus_last_longer(counts):
+    kinds = ("bytes_transformer", "bytes_perceiver_io", "bytes_few_latents")
+
+    def story(kind, length):
+        return recipes.shipped_story(recipes.get(f"{kind}_{length}"))
+
+    def reached(kind, length):
+        return [one["bits_per_masked_byte"] for one in story(kind, length)["seeds"].values()]
+
+    transformer, ours, few = (np.mean(reached(kind, 256)) for kind in kinds)
+    assert [round(mean, 1) for mean in (transformer, ours, few)] == [1.8, 2.4, 3.4]
+    assert 0.5 < ours - transformer < 0.65
+    frequencies = count_baselines(recipes.get("bytes_transformer_1024"))["unigram"]["seen"]
+    for kind in kinds:
+        assert all(4.65 < value < 4.8 and frequencies - 0.1 < value for value in reached(kind, 1024))
+    ends = {}
+    for kind in kinds[:2]:
+        along = curve(story(kind, 256))
+        smooth = np.convolve(list(along.values()), np.ones(3) / 3, "valid")
+        ends[kind] = list(along)[2:][int(np.argmax(smooth < 4.6))]
+    assert 1300 <= ends["bytes_transformer"] <= 1800 < 1900 <= ends["bytes_perceiver_io"] <= 2400
+
+
 def test_with_many_typos_the_transformer_falls_behind(masked, counts, typed):
     shares = (0, 0.1, 0.2, 0.3)
     left = [typed("bytes_transformer", share) for share in shares]
