@@ -438,7 +438,8 @@ taught = next(senses.train_batches("ci"))
 given = {"label": jax.nn.one_hot(taught["label"], 10), "sound": taught["sound"], "video": taught["video"]}
 hidden = {name: jnp.asarray(taught[f"hidden_{name}"]) for name in given}
 cells = {name: taught[f"{name}_cells"] for name in ("sound", "video")}
-said = model.decode(model.encode(inputs(given, hidden=hidden)), cells=cells)
+ask = nnx.jit(lambda model, array, cells: model.decode(model.encode(array), cells=cells))
+said = ask(model, inputs(given, hidden=hidden), cells)
 size = len(taught["label"])
 stretches = taught["sound"].reshape(size, 100, 80)
 patches = taught["video"].reshape(size, 8, 8, 4, 8, 4).swapaxes(3, 4).reshape(size, 512, 16)
@@ -456,7 +457,7 @@ for one in declared:
     print(f"{one.name:6s} weight {weight:5.2f} x loss {loss:5.3f} = {weight * loss:6.3f}, "
           f"and of the laziest answer {weight * lazy[one.name]:.3f}")  # fmt: skip
 batch = {name: jnp.asarray(part) for name, part in taught.items() if name != "record"}
-theirs = float(senses.loss(untrained, batch, nnx.Rngs(0))[0])
+theirs = float(nnx.jit(senses.loss)(untrained, batch, nnx.Rngs(0))[0])
 assert abs(total - theirs) < 1e-3
 print("LAB asked for in training:", {name: part.shape[1:] for name, part in said.items()})
 print("LAB yours and the recipe's agree to 1e-3:", abs(total - theirs) < 1e-3)
@@ -625,11 +626,12 @@ print(f"LAB the paper's own numbers: {50_657 * 704 / (784 * 512):.1f}x")
 
 # %%
 latents = jax.ShapeDtypeStruct((50, 48, 128), jnp.float32)
-whole = cost(lambda model, z: model.decode(z), shipped.model, latents, compiled=True)
-parts = cost(lambda model, z: model.decode_in_chunks(z, num_chunks=8), shipped.model, latents, compiled=True)
-z = shipped.model.encode(shipped.model.input_adapter({"video": seen, "sound": sound}))
-at_once, in_chunks = shipped.model.decode(z), shipped.model.decode_in_chunks(z, num_chunks=8)
-apart = max(float(jnp.abs(in_chunks[name] - part).max()) for name, part in at_once.items())
+at_once = nnx.jit(lambda model, z: model.decode(z))
+in_chunks = nnx.jit(lambda model, z: model.decode_in_chunks(z, num_chunks=8))
+whole, parts = (cost(way, shipped.model, latents, compiled=True) for way in (at_once, in_chunks))
+z = nnx.jit(lambda model, x: model.encode(model.input_adapter(x)))(shipped.model, {"video": seen, "sound": sound})
+said_whole, said_parts = at_once(shipped.model, z), in_chunks(shipped.model, z)
+apart = max(float(jnp.abs(said_parts[name] - part).max()) for name, part in said_whole.items())
 assert apart < 1e-4 and parts.temporary_bytes < whole.temporary_bytes
 print(f"memory for 50 examples: at once {whole.temporary_bytes / 2**20:.0f} MiB, "
       f"in 8 chunks {parts.temporary_bytes / 2**20:.0f} MiB")  # fmt: skip

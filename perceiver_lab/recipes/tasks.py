@@ -1,19 +1,21 @@
-"""Four questions about the plays, one model: told by a token which one is asked, or with a query for each.
+"""Four questions about the plays, one model: told by a token which one is asked, not told, or with a query for each.
 
     record   {"bytes": (64,) ids, "task": (), "label": ()}             datasets.load("play_tasks", "train")[i]
-    inputs   (B, 64, 129) of the text; with task tokens (B, 65, 129): one learned input says which question is asked
+    inputs   (B, 64, 129) of the text; with tokens (B, 65, 129): one learned input says which question is asked, or is
+             shared by all of them
     latents  (B, 32, 128): read once; padding is not read
     queries  one for all, or one per task; (B, 4, 128)
     logits   {"speaker": (B, 10), "kind": (B, 3), "verse": (B, 2), "continues": (B, 2)}, each through its own linear map
     loss     cross-entropy of the question that the record is about
 
-Perceiver IO was fine-tuned on the eight tasks of GLUE at once in both ways (2107.14795, section 4.1, table 2): with
-task tokens in the input 81.76, with a query per task 81.79, one task at a time 80.95 on average. Here all start from
+Perceiver IO was fine-tuned on the eight tasks of GLUE at once in these ways (2107.14795, section 4.1, table 2): with
+a shared token in the input 81.49, with task tokens 81.76, with a query per task 81.79, one task at a time 80.95 on
+average. Here all start from
 the encoder of `bytes_perceiver_io`, which never read what is tested. `tasks_only_NAME` is asked NAME alone, and sees
 as many examples of it as the models of all tasks do.
 
-What the score does not tell: with a query per task, one encoding of a text answers every question, and with task tokens
-there must be one for each.
+What the score does not tell: with a query per task or a shared token, one encoding of a text answers every question,
+and with task tokens there must be one for each.
 
     perceiver-lab train tasks_queries --mode full
 """
@@ -45,6 +47,7 @@ class TaskModel(EncodingModel):
         input_adapter: nnx.Module,
         tasks: tuple[str, ...],
         with_tokens: bool,
+        shared: bool = False,
         rngs: nnx.Rngs,
     ):
         """Put a model together.
@@ -54,13 +57,15 @@ class TaskModel(EncodingModel):
           input_adapter: ids -> inputs (B, M, C).
           tasks: the questions, of `datasets.play_tasks.TASKS`.
           with_tokens: a learned input per task and one query for all, rather than a query per task.
+          shared: one learned input for all tasks, which therefore does not say what is asked.
           rngs: for the initial weights.
         """
         channels, count = config.latent_channels, 1 if with_tokens else len(tasks)
-        self.tasks = tasks
+        self.tasks, self.shared = tasks, shared
         self.input_adapter = input_adapter
         self.encoder = PerceiverEncoder(config, input_adapter.num_channels, rngs=rngs)
-        self.tokens = LearnedPositions((len(tasks),), input_adapter.num_channels, rngs=rngs) if with_tokens else None
+        tokens = (1 if shared else len(tasks),)
+        self.tokens = LearnedPositions(tokens, input_adapter.num_channels, rngs=rngs) if with_tokens else None
         self.decoder = Decoder(
             PositionQueries(LearnedPositions((count,), channels, rngs=rngs)),
             channels,
@@ -85,7 +90,7 @@ class TaskModel(EncodingModel):
         Args:
           ids: texts, padded with 0.
           task: the number of the question among this model's, which its token tells; the answers to the others are then
-            of no meaning. A model with queries needs none: it answers all at once.
+            of no meaning. A model with queries or a shared token needs none: it answers all at once.
           train: whether dropout acts.
           rngs: for dropout, stream "dropout".
 
@@ -104,6 +109,8 @@ class TaskModel(EncodingModel):
         """Inputs and mask, with the token of the task after them where there are tokens."""
         if self.tokens is None:
             return inputs, mask
+        if self.shared:
+            task = jnp.zeros(len(inputs), jnp.int32)
         if task is None or task.shape != (len(inputs),):
             raise ValueError(
                 f"This model is told by a token which question is asked: give task, one number for each text, 0 to "
@@ -120,6 +127,7 @@ def build(recipe: Recipe, rngs: nnx.Rngs) -> TaskModel:
         input_adapter=byte_input(recipe, rngs),
         tasks=recipe.options["tasks"],
         with_tokens=recipe.options["with_tokens"],
+        shared=recipe.options.get("shared", False),
         rngs=rngs,
     )
 
@@ -127,7 +135,7 @@ def build(recipe: Recipe, rngs: nnx.Rngs) -> TaskModel:
 STEPS_PER_TASK = 600
 
 
-def recipe(name, summary, *, tasks=tuple(TASKS), with_tokens=False):
+def recipe(name, summary, *, tasks=tuple(TASKS), with_tokens=False, **options):
     """As many examples of each task, whether it comes alone or with others."""
     only = f"_{tasks[0]}" if len(tasks) == 1 else ""
     return Recipe(
@@ -135,7 +143,7 @@ def recipe(name, summary, *, tasks=tuple(TASKS), with_tokens=False):
         summary=summary,
         build=build,
         model=ENCODER,
-        options={**SIZES, "tasks": tasks, "with_tokens": with_tokens},
+        options={**SIZES, "tasks": tasks, "with_tokens": with_tokens, **options},
         data=Data(name="play_tasks", train=f"train{only}", test=f"test{only}", train_transforms=(), test_transforms=()),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=50, schedule="warmup_cosine", weight_decay=0.05),
         budgets={
@@ -157,5 +165,11 @@ def recipe(name, summary, *, tasks=tuple(TASKS), with_tokens=False):
 RECIPES = (
     recipe("tasks_queries", "four questions about the plays, a query for each"),
     recipe("tasks_tokens", "four questions about the plays, one query, and a token that says which", with_tokens=True),
+    recipe(
+        "tasks_shared",
+        "four questions about the plays, one query, and one token for all",
+        with_tokens=True,
+        shared=True,
+    ),
     *(recipe(f"tasks_only_{task}", f"only the question {task!r} about the plays", tasks=(task,)) for task in TASKS),
 )

@@ -19,7 +19,7 @@ from perceiver_lab.training import Accuracy
 from tests.drawn import drawn
 from tests.recipes.steps import at_start, train
 
-ALL = ("tasks_queries", "tasks_tokens")
+ALL = ("tasks_queries", "tasks_tokens", "tasks_shared")
 SINGLE = tuple(f"tasks_only_{task}" for task in TASKS)
 SMALL = {"model.num_latents": 4, "model.latent_channels": 16, "model.qk_channels": 16, "options.channels": 8,
          "options.num_bands": 4}  # fmt: skip
@@ -70,14 +70,24 @@ def test_shapes_of_the_answers():
 
 
 def test_a_token_tells_and_a_query_asks():
-    """With tokens another task changes every answer; with queries nothing is told, and all are answered."""
-    tokens, queries = (loud(name) for name in reversed(ALL))
+    """With tokens another task changes every answer; with queries or one token nothing is told, all are answered."""
+    queries, tokens, shared = (loud(name) for name in ALL)
     first, second = (answer(tokens, IDS, np.full(4, number)) for number in (0, 1))
     assert all(np.abs(np.asarray(first[task] - second[task])).max() > 1e-4 for task in TASKS)
-    whole = answer(queries, IDS)
-    for task, part in answer(queries, IDS, np.full(4, 1)).items():
-        np.testing.assert_array_equal(part, whole[task])
-    assert tokens.decoder.queries.num_queries(None) == 1 and queries.decoder.queries.num_queries(None) == 4
+    for model in (queries, shared):
+        whole = answer(model, IDS)
+        for task, part in answer(model, IDS, np.full(4, 1)).items():
+            np.testing.assert_array_equal(part, whole[task])
+    assert [model.decoder.queries.num_queries(None) for model in (queries, tokens, shared)] == [4, 1, 1]
+    assert [model.tokens.table.shape[0] for model in (tokens, shared)] == [4, 1]
+
+
+def test_a_shared_token_is_read():
+    said = answer(loud("tasks_shared"), IDS)
+    other = nnx.clone(loud("tasks_shared"))
+    other.tokens.table[...] = -other.tokens.table[...]
+    changed = answer(other, IDS)
+    assert all(np.abs(np.asarray(said[task] - changed[task])).max() > 1e-4 for task in TASKS)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -185,7 +195,7 @@ def test_what_is_handed_on_fits():
 
 def test_recipes_to_compare_differ_only_in_how_they_are_asked():
     first = recipes.get("tasks_queries")
-    for name in ("tasks_tokens", *SINGLE):
+    for name in (*ALL[1:], *SINGLE):
         other = recipes.get(name)
         for field in ("build", "model", "optimizer", "loss", "measure", "start_from"):
             assert getattr(other, field) == getattr(first, field)
