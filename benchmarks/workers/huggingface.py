@@ -1,13 +1,13 @@
-"""The peer's side of peers.py, in an environment with PyTorch: python huggingface.py CASE FOLDER THREADS."""
+"""Hugging Face's side of peers.py, in an environment with PyTorch: python huggingface.py CASE FOLDER THREADS."""
 
 import json
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
+from answering import answer_requests
 
 
 def main():
@@ -22,7 +22,7 @@ def main():
 
     def forward():
         with torch.no_grad():
-            return model.eval()(x).logits
+            return model.eval()(x).logits.numpy()
 
     def step():
         logits = model.train()(x).logits
@@ -31,18 +31,7 @@ def main():
         optimizer.step()
         optimizer.zero_grad()
 
-    for line in sys.stdin:
-        request, answer = json.loads(line), {}
-        began = time.perf_counter()
-        if request["do"] == "forward":
-            forward()
-        elif request["do"] == "step":
-            step()
-        elif request["do"] == "outputs":
-            np.save(request["path"], forward().numpy())
-        elif request["do"] == "about":
-            answer = {"torch": torch.__version__, "transformers": transformers.__version__}
-        print(json.dumps(answer | {"seconds": time.perf_counter() - began}), flush=True)
+    answer_requests(forward, step, {"torch": torch.__version__, "transformers": transformers.__version__})
 
 
 if __name__ == "__main__":

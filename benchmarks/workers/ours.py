@@ -2,20 +2,20 @@
 
 import json
 import sys
-import time
 from pathlib import Path
 
 import jax
 import numpy as np
 import optax
+from answering import answer_requests
 from flax import nnx
 from safetensors.numpy import save_file
 
-from perceiver_lab.adapters import ByteInput, ByteOutput, ImageInput, OnlyQuery, PositionQueries
+from perceiver_lab.adapters import ByteInput, ByteOutput, ImageInput, OnlyQuery, PositionQueries, TokenInput
 from perceiver_lab.convert import to_huggingface
 from perceiver_lab.convert.huggingface_config import huggingface_config
 from perceiver_lab.layers import LearnedPositions
-from perceiver_lab.models import Decoder, PerceiverConfig, PerceiverIO
+from perceiver_lab.models import Decoder, PerceiverAR, PerceiverARConfig, PerceiverConfig, PerceiverIO
 from perceiver_lab.training import cross_entropy, make_train_step
 
 
@@ -54,6 +54,18 @@ def mlm():
     return model, draw.integers(6, 262, (4, 512)).astype(np.int32), draw.integers(6, 262, (4, 512))
 
 
+def perceiver_ar():
+    """2,048 tokens read by 256 latents of 512, six layers, batch 2; what follows each of the last 256 is to be said."""
+    rngs = nnx.Rngs(0)
+    config = PerceiverARConfig(num_latents=256, latent_channels=512, max_context=2048, num_self_attends=6)
+    model = PerceiverAR(config, input_adapter=TokenInput(259, 512, rngs=rngs), rngs=rngs)
+    draw = np.random.default_rng(0)
+    return model, draw.integers(3, 259, (2, 2048)).astype(np.int32), draw.integers(3, 259, (2, 256))
+
+
+CASES = {one.__name__: one for one in (imagenet_fourier, mlm, perceiver_ar)}
+
+
 def loss_fn(model, batch, rngs):
     """Cross-entropy over all answers."""
     logits = model(batch["x"], train=True, rngs=rngs)
@@ -62,29 +74,24 @@ def loss_fn(model, batch, rngs):
 
 def main():
     case, folder = sys.argv[1], Path(sys.argv[2])
-    model, x, label = {"imagenet_fourier": imagenet_fourier, "mlm": mlm}[case]()
-    save_file(to_huggingface(model), folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(huggingface_config(model)))
+    model, x, label = CASES[case]()
     np.savez(folder / "batch.npz", x=x, label=label)
+    if case != "perceiver_ar":  # which Hugging Face does not have
+        save_file(to_huggingface(model), folder / "model.safetensors", metadata={"format": "pt"})
+        (folder / "config.json").write_text(json.dumps(huggingface_config(model)))
     graphdef, state = nnx.split(model)
-    forward = jax.jit(lambda state, x: nnx.merge(graphdef, state)(x))
-    optimizer = optax.adamw(1e-4, weight_decay=0.01)
-    train_step = make_train_step(model, optimizer, loss_fn)
-    carry, key = train_step.init(), jax.random.key(0)
+    call = jax.jit(lambda state, x: nnx.merge(graphdef, state)(x))
+    train_step = make_train_step(model, optax.adamw(1e-4, weight_decay=0.01), loss_fn)
+    carry, key = list(train_step.init()), jax.random.key(0)
     batch = jax.device_put({"x": x, "label": label})
-    for line in sys.stdin:
-        request, answer = json.loads(line), {}
-        began = time.perf_counter()
-        if request["do"] == "forward":
-            forward(state, batch["x"]).block_until_ready()
-        elif request["do"] == "step":
-            *carry, metrics = train_step(*carry, batch, key)
-            metrics["loss"].block_until_ready()
-        elif request["do"] == "outputs":
-            np.save(request["path"], forward(state, batch["x"]))
-        elif request["do"] == "about":
-            answer = {"jax": jax.__version__, "device": jax.devices()[0].device_kind}
-        print(json.dumps(answer | {"seconds": time.perf_counter() - began}), flush=True)
+
+    def step():
+        *after, metrics = train_step(*carry, batch, key)
+        carry[:] = after
+        metrics["loss"].block_until_ready()
+
+    about = {"jax": jax.__version__, "device": jax.devices()[0].device_kind}
+    answer_requests(lambda: np.asarray(call(state, batch["x"])), step, about)
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ class CrossAttentionBlock(nnx.Module):
     ) -> Float[Array, "b n q"]:
         """What comes after the heads: project what they read, add it to the queries, and the MLP."""
         read = self.dropout(self.attention.project_output(context), deterministic=not train, rngs=rngs)
-        x = queries + read if self.use_query_residual else read
+        x = queries + read if self.use_query_residual else read.astype(queries.dtype)
         return x + self.dropout(self.mlp(self.mlp_norm(x)), deterministic=not train, rngs=rngs)
 
 

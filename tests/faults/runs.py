@@ -3,6 +3,7 @@
 JAX is imported by the parent but computes nothing there, which makes a fork safe and cheap.
 """
 
+import concurrent.futures.thread  # noqa: F401 (loaded before a child gives up root, who may be the only one to read it)
 import json
 import os
 import signal

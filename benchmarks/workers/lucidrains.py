@@ -1,0 +1,57 @@
+"""lucidrains' side of peers.py, in an environment with PyTorch: python lucidrains.py CASE FOLDER THREADS.
+
+perceiver-pytorch and perceiver-ar-pytorch, with the sizes of ours as far as they have them. Their weights have no
+counterpart here: their MLP on images is gated and four times as wide, their attention has no biases, their Perceiver AR
+reads the prefix without the latents' own places. So times are compared, not outputs.
+"""
+
+import importlib.metadata
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from answering import answer_requests
+from perceiver_ar_pytorch import PerceiverAR
+from perceiver_pytorch import Perceiver
+
+
+def imagenet_fourier():
+    """One read of 50,176 inputs of 261 channels by 128 latents of 256, and eight layers."""
+    widths = {"latent_dim": 256, "cross_dim_head": 261, "latent_heads": 8, "latent_dim_head": 32}
+    return Perceiver(num_freq_bands=64, max_freq=224, depth=1, num_latents=128, self_per_cross_attn=8, **widths)
+
+
+def perceiver_ar():
+    """256 latents, which read the 1,792 tokens before them, and six layers."""
+    lengths = {"max_seq_len": 2048, "cross_attn_seq_len": 1792}
+    return PerceiverAR(num_tokens=259, dim=512, depth=6, dim_head=64, heads=8, **lengths)
+
+
+def main():
+    case, folder, threads = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    model = {"imagenet_fourier": imagenet_fourier, "perceiver_ar": perceiver_ar}[case]()
+    arrays = np.load(folder / "batch.npz")
+    x, label = (torch.from_numpy(arrays[name]) for name in ("x", "label"))
+    x, label = x if case == "imagenet_fourier" else x.long(), label.long()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.01)
+
+    def forward():
+        with torch.no_grad():
+            return model.eval()(x).numpy()
+
+    def step():
+        logits = model.train()(x)
+        loss = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), label.reshape(-1))
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    names = ("torch", "perceiver-pytorch", "perceiver-ar-pytorch")
+    answer_requests(forward, step, {name: importlib.metadata.version(name) for name in names})
+
+
+if __name__ == "__main__":
+    main()
