@@ -3,7 +3,8 @@
 Hugging Face's Perceiver holds the same weights, moved by `perceiver_lab.convert`, and its outputs are compared first;
 lucidrains' Perceiver and Perceiver AR have no weights that would fit, nor has the rewrite with Flax's own parts
 (`workers/newcomer.py`). Each peer is a process, and so is ours: they take turns on the same cores, one waiting while
-the other works, and the medians and their ratio are reported. PyTorch is no dependency of the course; it lives in an
+the other works, and the medians and their ratio are reported. All get their memory in large pages, as the course's
+JupyterLab does. PyTorch is no dependency of the course; it lives in an
 environment of its own:
 
     python3.11 -m venv .venv-peers
@@ -44,7 +45,11 @@ class Worker:
 
     def __init__(self, python: str, script: Path, case: str, folder: Path, threads: int):
         command = [python, str(script), case, str(folder), str(threads)]
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+        environment = os.environ | {
+            "OMP_NUM_THREADS": str(threads),
+            "TOKENIZERS_PARALLELISM": "false",
+            "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # as tools/lab.py starts JupyterLab
+        }
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
         )
