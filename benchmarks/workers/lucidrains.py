@@ -1,8 +1,8 @@
 """lucidrains' side of peers.py, in an environment with PyTorch: python lucidrains.py CASE FOLDER THREADS.
 
 perceiver-pytorch and perceiver-ar-pytorch, with the sizes of ours as far as they have them. Their weights have no
-counterpart here: their MLP on images is gated and four times as wide, their attention has no biases, their Perceiver AR
-reads the prefix without the latents' own places. So times are compared, not outputs.
+counterpart here: their attention has no biases, their Perceiver's MLP is gated and four times as wide, their Perceiver
+AR adds learned places to the rotary ones. So times are compared, not outputs.
 """
 
 import importlib.metadata
