@@ -4,8 +4,7 @@ Hugging Face's Perceiver holds the same weights, moved by `perceiver_lab.convert
 lucidrains' Perceiver and Perceiver AR have no weights that would fit, nor has the rewrite with Flax's own parts
 (`workers/newcomer.py`). Each peer is a process, and so is ours: they take turns on the same cores, one waiting while
 the other works, and the medians and their ratio are reported. All get their memory in large pages, as the course's
-JupyterLab does. PyTorch is no dependency of the course; it lives in an
-environment of its own:
+JupyterLab does. PyTorch is no dependency of the course; it lives in an environment of its own:
 
     python3.11 -m venv .venv-peers
     .venv-peers/bin/pip install torch==2.13.0 transformers safetensors numpy perceiver-pytorch perceiver-ar-pytorch

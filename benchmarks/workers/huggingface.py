@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import transformers
-from answering import answer_requests
+from torch_steps import answer_with
 
 
 def main():
@@ -18,20 +18,8 @@ def main():
     arrays = np.load(folder / "batch.npz")
     x, label = torch.from_numpy(arrays["x"]), torch.from_numpy(arrays["label"]).long()
     x = x.permute(0, 3, 1, 2).contiguous() if case == "imagenet_fourier" else x.long()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.01)
-
-    def forward():
-        with torch.no_grad():
-            return model.eval()(x).logits.numpy()
-
-    def step():
-        logits = model.train()(x).logits
-        loss = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), label.reshape(-1))
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-
-    answer_requests(forward, step, {"torch": torch.__version__, "transformers": transformers.__version__})
+    about = {"torch": torch.__version__, "transformers": transformers.__version__}
+    answer_with(model, lambda: model(x).logits, label, about)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from answering import answer_requests
 from perceiver_ar_pytorch import PerceiverAR
 from perceiver_pytorch import Perceiver
+from torch_steps import answer_with
 
 
 def imagenet_fourier():
@@ -36,21 +36,8 @@ def main():
     arrays = np.load(folder / "batch.npz")
     x, label = (torch.from_numpy(arrays[name]) for name in ("x", "label"))
     x, label = x if case == "imagenet_fourier" else x.long(), label.long()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.01)
-
-    def forward():
-        with torch.no_grad():
-            return model.eval()(x).numpy()
-
-    def step():
-        logits = model.train()(x)
-        loss = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), label.reshape(-1))
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-
     names = ("torch", "perceiver-pytorch", "perceiver-ar-pytorch")
-    answer_requests(forward, step, {name: importlib.metadata.version(name) for name in names})
+    answer_with(model, lambda: model(x), label, {name: importlib.metadata.version(name) for name in names})
 
 
 if __name__ == "__main__":
