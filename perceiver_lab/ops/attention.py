@@ -14,7 +14,6 @@ from jaxtyping import Array, Bool, Float
 MASKED = -1e30  # finite, so that a fully masked row gives numbers that can be wiped, not NaN
 IMPLEMENTATIONS = ("auto", "einsum", "xla", "cudnn", "chunked")
 Shaped = jax.Array | jax.ShapeDtypeStruct
-_CHUNKED_FROM = 2**27  # scores; beyond 512 MiB of them in float32 the running softmax is worth its loop
 
 
 def attention_weights(
@@ -87,9 +86,15 @@ def attend(
 
 
 def choose_implementation(q: Shaped, k: Shaped, v: Shaped, *, platform: str) -> str:
-    """`choose_one_pass`, but "chunked" instead of "einsum" where the scores get large; arguments as there."""
+    """`choose_one_pass`, but "chunked" instead of "einsum" where that is faster; arguments as there.
+
+    The wider the heads, the less of the time goes into the scores: beyond 64 channels it takes 16 times as many of
+    them until the loop pays (measured on a CPU: benchmarks/self_attention.py).
+    """
     found = choose_one_pass(q, k, v, platform=platform)
-    large = q.shape[0] * q.shape[2] * q.shape[1] * k.shape[1] > _CHUNKED_FROM
+    num_scores = q.shape[0] * q.shape[2] * q.shape[1] * k.shape[1]
+    narrow = max(q.shape[-1], v.shape[-1]) <= 64
+    large = num_scores > loop(platform).from_scores * (1 if narrow else 16)
     return "chunked" if found == "einsum" and large else found
 
 
@@ -153,13 +158,14 @@ class Loop(NamedTuple):
     longest_chunk: int
 
 
-def loop() -> Loop:
-    """The sizes for where JAX runs.
+def loop(platform: str | None = None) -> Loop:
+    """The sizes for a platform, by default the one where JAX runs.
 
     On a CPU a step's scores should stay in the cache (measured: benchmarks/attention.py). An accelerator is fast when
     it has much to do at once: there the loop only saves memory.
     """
-    return Loop(2**20, 2**18, 2**12) if jax.default_backend() == "cpu" else Loop(2**28, 2**26, 2**20)
+    on_cpu = (platform or jax.default_backend()) == "cpu"
+    return Loop(2**20, 2**18, 2**12) if on_cpu else Loop(2**28, 2**26, 2**20)
 
 
 def default_chunk(num_rows: int) -> int:
@@ -182,15 +188,15 @@ def running_softmax(read, arrays, rows: tuple[int, ...], width: int, chunk: int,
       arrays: each (b, m, ...); m is cut into chunks.
       rows: shape of the scores without their last axis.
       width: channels of the weighted sum.
-      chunk: inputs per step.
+      chunk: inputs per step at most; the steps share them evenly.
       axis_name: of the mapped axis over whose devices the inputs are dealt out; each walks over its own.
 
     Returns:
       (*rows, width) float32; zeros where every score is `MASKED`.
     """
     num_inputs = arrays[0].shape[1]
-    chunk = min(chunk, num_inputs)
     num_chunks = -(-num_inputs // chunk)
+    chunk = -(-num_inputs // num_chunks)
 
     @functools.partial(jax.checkpoint, prevent_cse=False)
     def step(carry, number):

@@ -103,6 +103,19 @@ def test_a_chunk_need_not_divide_the_inputs(chunk, monkeypatch):
     np.testing.assert_allclose(found, reference(q, k, v, mask), atol=1e-6)
 
 
+def test_the_steps_share_the_inputs_evenly():
+    """576 inputs by 256 at most are three times 192, not twice 256 and 64 with the rest read again."""
+    read = []
+
+    def look(x):
+        read.append(x.shape[1])
+        return jnp.zeros((1, x.shape[1])), lambda weights: weights @ x[0]
+
+    found = attention.running_softmax(look, (jnp.arange(576.0).reshape(1, 576, 1),), (1,), 1, 256)
+    assert set(read) == {192}
+    np.testing.assert_allclose(found, [[287.5]], rtol=1e-6)
+
+
 def test_the_default_chunk_keeps_a_step_in_the_cache():
     assert attention.default_chunk(512) * 512 == 2**18
     assert attention.default_chunk(10**9) == 256
@@ -117,7 +130,8 @@ def test_auto_walks_in_chunks_once_the_scores_get_large(monkeypatch):
     weights = attention.attention_weights
     monkeypatch.setattr(attention, "attention_weights", lambda *a, **o: chosen.append("einsum") or weights(*a, **o))
     attention.attend(q, k, v)
-    monkeypatch.setattr(attention, "_CHUNKED_FROM", B * H * N * M - 1)
+    few = attention.Loop(from_scores=B * H * N * M - 1, step_scores=2**18, longest_chunk=2**12)
+    monkeypatch.setattr(attention, "loop", lambda platform=None: few)
     attention.attend(q, k, v)
     assert chosen == ["einsum", "chunked"]
 
@@ -226,8 +240,14 @@ def shapes(n, m, d, e=None, dtype=jnp.bfloat16, b=2, h=4):
         (shapes(512, 511, 128), "gpu", "einsum"),
         (shapes(512, 512, 128, h=3), "gpu", "cudnn"),
         ((*shapes(512, 512, 128)[:2], shapes(512, 512, 128, dtype=jnp.float32)[2]), "gpu", "einsum"),
-        (shapes(512, 2**20, 136), "gpu", "chunked"),
-        (shapes(512, 2**20, 128, dtype=jnp.float32), "cpu", "chunked"),
+        (shapes(512, 2**20, 136), "gpu", "einsum"),
+        (shapes(512, 2**21, 136), "gpu", "chunked"),
+        (shapes(512, 2**17, 64, dtype=jnp.float32), "tpu", "chunked"),
+        (shapes(512, 256, 64), "cpu", "einsum"),  # 2^20 scores
+        (shapes(512, 257, 64), "cpu", "chunked"),
+        (shapes(512, 257, 64, e=65), "cpu", "einsum"),
+        (shapes(512, 4096, 65), "cpu", "einsum"),  # 2^24 scores
+        (shapes(512, 4097, 65), "cpu", "chunked"),
     ],
 )
 def test_the_implementation_follows_from_shapes_dtypes_and_platform(given, platform, chosen):
