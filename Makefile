@@ -4,7 +4,7 @@ ARGS ?=
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: determinism faults fuzz mutants help setup lab test test-fast test-colab test-colab-all test-lowest test-newest bench \
+.PHONY: determinism faults fuzz mutants shuffled help setup lab test test-fast test-colab test-colab-all test-lowest test-newest bench \
 	notebooks book lock clean
 
 help:           ## this list
@@ -51,6 +51,9 @@ determinism: .venv-dev ## whether every recipe's first 20 steps give the same by
 
 mutants: .venv-dev ## whether a test notices small faults put into ops and layers (ARGS="20 ops/rotary" for some)
 	@$(RUN) tools/mutants.py $(or $(ARGS),300)
+
+shuffled: .venv-dev ## the unit tests three times, each time in another order; lines and branches that the first run reached
+	@$(RUN) tools/prove.py shuffled
 
 bench: .venv-dev ## measure; results go to benchmarks/results
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(RUN) $$script; done

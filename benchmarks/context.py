@@ -60,7 +60,7 @@ def perceiver_ar(context, rngs):
 
 
 def transformer(context, rngs):
-    """Sinusoidal positions; from 2**27 scores on its attention goes in chunks, as all of this library."""
+    """Sinusoidal positions; with more than 2**20 scores its attention goes in chunks, as all of this library."""
     positions = SinusoidalPositions(context, CHANNELS)
     inputs = ByteInput(CHANNELS, context, vocabulary=chorales.TOKENS, positions=positions, rngs=rngs)
     config = BertConfig(channels=CHANNELS, num_layers=BLOCKS, num_heads=HEADS)

@@ -36,10 +36,15 @@ FAST = (*(f"tests/{room}" for room in ROOMS), "tests/course/test_exercises.py", 
 BY_VERSION = ("ops", "layers", "adapters", "models", "parity", "presets", "training", "generation", "introspect")
 TOOLED = ("benchmarks", "docs", "notebooks", "tools")  # what needs the tools of our own environment
 
+SUITE = (*PYTEST, *TWO_WORKERS, "-m", "not browser", "tests")
+# All tests among each other; those of one file still run one after the other, on one worker.
+SHUFFLED = ("--random-order-bucket=global", "--random-order-seed")
+
 STAGES = {
     "lint": [(PYTHON, "-m", "ruff", "check", "."), (PYTHON, "-m", "ruff", "format", "--check", "--quiet", ".")],
     "data": [(PYTHON, "tools/prepare_sets.py")],
-    "tests": [(*PYTEST, *TWO_WORKERS, "-m", "not browser", "tests")],
+    "tests": [SUITE],
+    "shuffled": [(*SUITE, *SHUFFLED, "1", "--cov=perceiver_lab"), (*SUITE, *SHUFFLED, "2"), (*SUITE, *SHUFFLED, "3")],
     "fast": [(*PYTEST, *TWO_WORKERS, "-m", "not (browser or slow)", *FAST)],
     "notebooks": [(*PYTEST, *TWO_WORKERS, *NBVAL, "notebooks")],
     "browser": [(*PYTEST, *TWO_WORKERS, "-m", "browser", "tests")],

@@ -643,22 +643,22 @@ for length in budget(ci=(64, 128), lab=(64, 256, 1024)):
 
 # %% [markdown]
 # At 64 bytes the two are level, by design. At 2,048 the Transformer needs 14 times the FLOPs, because its scores grow
-# with the square of the length. By the clock, which also pays for moving these scores through memory, the gap is wider
-# still. But read this for what it is: a count of costs. It keeps 32 latents at all lengths, and nothing here says that
-# 32 latents are enough for 2,048 bytes. The published model takes 256 for those; at the same FLOPs, 128 latents reach
-# 75.84 on GLUE, 256 reach 80.95 and 512 reach 80.92 (table 15).
+# with the square of the length. By the clock the gap is about as wide. It would be wider if all scores were written to
+# memory; the library reads so many in chunks, which stay in the processor's cache. But read this for what it is: a
+# count of costs. It keeps 32 latents at all lengths, and nothing here says that 32 latents are enough for 2,048 bytes.
+# The published model takes 256 for those; at the same FLOPs, 128 latents reach 75.84 on GLUE, 256 reach 80.95 and 512
+# reach 80.92 (table 15).
 #
 # So are they enough? Three models were trained on windows of 256 bytes, and three on 1,024: the Transformer, a
-# Perceiver IO with as many latents as make its FLOPs equal to the Transformer's, and one that keeps 32. A batch has
-# 4,096 bytes throughout, so all steps read the same amount of text. Longer windows get fewer steps, so that no training
-# takes an hour on two cores; over these steps, the rate falls to nothing. Three seeds each; the curves are those of the
-# first.
+# Perceiver IO with as many latents as bring its FLOPs near the Transformer's, and one that keeps 32. A batch has 4,096
+# bytes throughout, so all steps read the same amount of text. Longer windows get fewer steps, so that no training takes
+# an hour on two cores; over these steps, the rate falls to nothing. Three seeds each; the curves are those of the first.
 
 # %%
-KINDS = {"Transformer": "bytes_transformer", "Perceiver IO, as many FLOPs": "bytes_perceiver_io",
+KINDS = {"Transformer": "bytes_transformer", "Perceiver IO, about as many FLOPs": "bytes_perceiver_io",
          "Perceiver IO, 32 latents": "bytes_few_latents"}  # fmt: skip
 longer = {"Transformer, 64 bytes": rivals["Transformer"].about, "Perceiver IO, 64 bytes": shipped.about}
-print(f"{'bits per hidden byte':34s}{'latents':>8s}{'MFLOPs':>8s}{'steps':>7s}   three seeds")
+print(f"{'bits per hidden byte':40s}{'latents':>8s}{'MFLOPs':>8s}{'steps':>7s}   three seeds")
 for length in (256, 1024):
     for name, kind in KINDS.items():
         one = recipes.get(f"{kind}_{length}")
@@ -667,12 +667,12 @@ for length in (256, 1024):
         flops = cost(outline, jax.ShapeDtypeStruct((1, length), jnp.int32))
         reached = [seed["bits_per_masked_byte"] for seed in about["seeds"].values()]
         latents = about["model"].get("num_latents", "")
-        print(f"LAB {f'{name}, {length:,}':34s}{latents:4}{flops.flops / 1e6:8.0f}{about['steps']:7,}   "
+        print(f"LAB {f'{name}, {length:,}':40s}{latents:4}{flops.flops / 1e6:8.0f}{about['steps']:7,}   "
               + " ".join(f"{value:.2f}" for value in reached))  # fmt: skip
 
 curves = {name: [(one["step"], one["bits"]) for one in about["history"] if "bits" in one]
           for name, about in longer.items() if "32" not in name}  # fmt: skip
-curves = {name.replace(" as many FLOPs,", "").removesuffix(" bytes"): pairs for name, pairs in curves.items()}
+curves = {name.replace(" about as many FLOPs,", "").removesuffix(" bytes"): pairs for name, pairs in curves.items()}
 curves = {name: np.array([pair for pair in pairs if pair[0] <= 4000]) for name, pairs in curves.items()}
 made = figures.loss_curve(
     {name: pairs[:, 1] for name, pairs in curves.items()}, steps={name: pairs[:, 0] for name, pairs in curves.items()},

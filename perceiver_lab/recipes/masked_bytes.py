@@ -14,8 +14,8 @@ tables of small numbers, one added to the embeddings and one as the queries, and
 thousand steps how frequent each byte is, and nothing else: that is `bytes_plateau`. `bytes_words` goes on with whole
 words hidden, as in the paper (2107.14795, section 4.1). `bytes_transformer` is a Transformer of the same FLOPs.
 
-Windows of 256 and 1,024 bytes, as many fewer of them in a batch: there the Perceiver IO of the Transformer's FLOPs has
-more latents, and `..._few_latents` keeps the 32.
+Windows of 256 and 1,024 bytes, as many fewer of them in a batch: there the Perceiver IO of the Transformer's FLOPs (at
+1,024, of 94 % of them) has more latents, and `..._few_latents` keeps the 32.
 
     perceiver-lab train bytes_perceiver_io --mode full
 """
