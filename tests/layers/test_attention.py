@@ -5,6 +5,7 @@ from flax import nnx
 
 from perceiver_lab.layers import Attention, layer_norm
 from perceiver_lab.layers.attention import check_heads
+from tests import float64
 from tests.drawn import drawn, normal
 
 
@@ -17,26 +18,6 @@ def run(attention, queries, inputs, mask=None):
     return attention(queries, inputs, mask=mask)
 
 
-def by_hand(attention, queries, inputs, mask=None):
-    """Projections, contiguous heads, softmax, projection; in float64."""
-
-    def linear(layer, x):
-        bias = 0 if layer.bias is None else np.asarray(layer.bias[...], np.float64)
-        return x @ np.asarray(layer.kernel[...], np.float64) + bias
-
-    queries, inputs = np.asarray(queries, np.float64), np.asarray(inputs, np.float64)
-    q, k, v = linear(attention.query, queries), linear(attention.key, inputs), linear(attention.value, inputs)
-    contexts = []
-    for head in range(attention.num_heads):
-        own = [slice(head * x.shape[-1] // attention.num_heads, (head + 1) * x.shape[-1] // attention.num_heads)
-               for x in (q, v)]  # fmt: skip
-        qh, kh, vh = q[..., own[0]], k[..., own[0]], v[..., own[1]]
-        weights = np.exp(qh @ kh.swapaxes(1, 2) / np.sqrt(qh.shape[-1]))
-        weights = weights if mask is None else weights * np.asarray(mask)
-        contexts.append(weights / np.maximum(weights.sum(-1, keepdims=True), 1e-300) @ vh)
-    return linear(attention.output, np.concatenate(contexts, axis=-1))
-
-
 @pytest.mark.parametrize(("masked", "output_bias"), [(False, False), (True, True)])
 def test_attention_is_its_definition(masked, output_bias):
     widths = {"qk_channels": 8, "v_channels": 12, "output_channels": 5}
@@ -46,7 +27,7 @@ def test_attention_is_its_definition(masked, output_bias):
     mask[:, :, 0] = True
     mask = jnp.asarray(mask) if masked else None
     np.testing.assert_allclose(
-        run(attention, queries, inputs, mask), by_hand(attention, queries, inputs, mask), atol=1e-5
+        run(attention, queries, inputs, mask), float64.attention(attention, queries, inputs, mask), atol=1e-5
     )
 
 

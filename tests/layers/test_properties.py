@@ -9,6 +9,7 @@ from hypothesis import Phase, given, settings
 
 from perceiver_lab.layers import MLP, CrossAttentionBlock, GatedMLP, SelfAttentionBlock, SelfAttentionStack, compute_in
 from tests.drawn import drawn, normal
+from tests.float64 import attention, mlp, norm
 
 # Every size is a program to compile: looking for the smallest that fails would take minutes.
 ONCE = {"deadline": None, "derandomize": True, "phases": (Phase.explicit, Phase.generate)}
@@ -17,33 +18,6 @@ FEW, MANY = (settings(max_examples=count, **ONCE) for count in (8, 25))
 BOUNDS = {"float32": 1e-5, "bfloat16": 0.03}
 
 run = nnx.jit(lambda block, *arrays, mask=None: block(*arrays, mask=mask))
-
-
-def norm(layer, x):
-    centred = x - x.mean(-1, keepdims=True)
-    scaled = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
-    return scaled * np.asarray(layer.scale[...], np.float64) + np.asarray(layer.bias[...], np.float64)
-
-
-def dense(layer, x):
-    return x @ np.asarray(layer.kernel[...], np.float64) + np.asarray(layer.bias[...], np.float64)
-
-
-def attention(layer, queries, inputs, mask):
-    """Softmax head by head; a query that may attend to nothing gets the bias of the output."""
-    q, k, v = dense(layer.query, queries), dense(layer.key, inputs), dense(layer.value, inputs)
-    heads = [np.split(x, layer.num_heads, axis=-1) for x in (q, k, v)]
-    contexts = []
-    for own_q, own_k, own_v in zip(*heads, strict=True):
-        scores = own_q @ own_k.swapaxes(1, 2) / np.sqrt(own_q.shape[-1])
-        weights = np.exp(scores - scores.max(-1, keepdims=True)) * mask
-        contexts.append(weights / np.maximum(weights.sum(-1, keepdims=True), 1e-300) @ own_v)
-    return dense(layer.output, np.concatenate(contexts, axis=-1))
-
-
-def mlp(layer, x):
-    inside = dense(layer.expand, x)
-    return dense(layer.contract, inside / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (inside + 0.044715 * inside**3))))
 
 
 def cross_in_float64(block, queries, inputs, mask):
