@@ -52,7 +52,7 @@ determinism: .venv-dev ## whether every recipe's first 20 steps give the same by
 mutants: .venv-dev ## whether a test notices small faults put into ops and layers (ARGS="20 ops/rotary" for some)
 	@$(RUN) tools/mutants.py $(or $(ARGS),300)
 
-shuffled: .venv-dev ## the unit tests three times, each time in another order; lines and branches that the first run reached
+shuffled: .venv-dev ## the unit tests three times, each time in another order
 	@$(RUN) tools/prove.py shuffled
 
 bench: .venv-dev ## measure; results go to benchmarks/results

@@ -44,7 +44,7 @@ STAGES = {
     "lint": [(PYTHON, "-m", "ruff", "check", "."), (PYTHON, "-m", "ruff", "format", "--check", "--quiet", ".")],
     "data": [(PYTHON, "tools/prepare_sets.py")],
     "tests": [SUITE],
-    "shuffled": [(*SUITE, *SHUFFLED, "1", "--cov=perceiver_lab"), (*SUITE, *SHUFFLED, "2"), (*SUITE, *SHUFFLED, "3")],
+    "shuffled": [(*SUITE, *SHUFFLED, seed) for seed in ("1", "2", "3")],
     "fast": [(*PYTEST, *TWO_WORKERS, "-m", "not (browser or slow)", *FAST)],
     "notebooks": [(*PYTEST, *TWO_WORKERS, *NBVAL, "notebooks")],
     "browser": [(*PYTEST, *TWO_WORKERS, "-m", "browser", "tests")],

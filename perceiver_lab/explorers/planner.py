@@ -53,6 +53,8 @@ def num_inputs(kind: str, size: int | float) -> int:
 def transformer_price(inputs: int, input_channels: int, *, channels: int, num_layers: int) -> Price:
     """Inputs (M, C) embedded at width D, L layers on all M of them, the mean, and one linear layer to 1,000 classes.
 
+    As it is written, with all scores at once: in chunks (`ops.attend`) memory is less, and the work is the same.
+
     Args:
       inputs: M.
       input_channels: C.
