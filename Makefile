@@ -4,7 +4,7 @@ ARGS ?=
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: determinism faults fuzz mutants shuffled help setup lab test test-fast test-colab test-colab-all test-lowest test-newest bench \
+.PHONY: determinism faults fuzz mutants shuffled coverage help setup lab test test-fast test-colab test-colab-all test-lowest test-newest bench \
 	notebooks book lock clean
 
 help:           ## this list
@@ -54,6 +54,9 @@ mutants: .venv-dev ## whether a test notices small faults put into ops and layer
 
 shuffled: .venv-dev ## the unit tests three times, each time in another order
 	@$(RUN) tools/prove.py shuffled
+
+coverage: .venv-dev ## which lines the unit tests reach (Python 3.12 or newer: make coverage PY=python3.12)
+	@$(RUN) tools/prove.py coverage
 
 bench: .venv-dev ## measure; results go to benchmarks/results
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(RUN) $$script; done

@@ -45,6 +45,7 @@ STAGES = {
     "data": [(PYTHON, "tools/prepare_sets.py")],
     "tests": [SUITE],
     "shuffled": [(*SUITE, *SHUFFLED, seed) for seed in ("1", "2", "3")],
+    "coverage": [(*SUITE, "--cov=perceiver_lab")],
     "fast": [(*PYTEST, *TWO_WORKERS, "-m", "not (browser or slow)", *FAST)],
     "notebooks": [(*PYTEST, *TWO_WORKERS, *NBVAL, "notebooks")],
     "browser": [(*PYTEST, *TWO_WORKERS, "-m", "browser", "tests")],
@@ -80,6 +81,11 @@ def main(stages: list[str]) -> int:
     unknown = [stage for stage in stages if stage not in STAGES]
     if unknown or not stages:
         raise SystemExit(f"Unknown stage {', '.join(unknown) or '(none given)'}: choose from {', '.join(STAGES)}.")
+    if "coverage" in stages and sys.version_info < (3, 12):
+        raise SystemExit(
+            "Before Python 3.12 counting lines can make a thread fail as it starts, and what waits for it hang. Make "
+            ".venv with a newer one: rm -r .venv && make setup PY=python3.12"
+        )
     lab_environment.apply()
     lines, failed = [], False
     for stage in stages:

@@ -14,7 +14,7 @@ import sys
 import bootstrap
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PYTHONS = {"lowest": "3.11", "newest": "3.13"}
+PYTHONS = {"lowest": (3, 11), "newest": (3, 13)}
 # The oldest of what the library names itself; what these need may be newer, as it is for whoever has these.
 RESOLUTIONS = {"lowest": "lowest-direct", "newest": "highest"}
 TEST_TOOLS = ("pytest>=8.4", "pytest-xdist", "pytest-timeout", "nbval", "hypothesis", "beartype", "mido")
@@ -28,8 +28,9 @@ def install(which: str, uv: str) -> pathlib.Path:
     python = folder / bootstrap.BIN / f"python{bootstrap.EXE}"
     into = (uv, "pip", "install", "--quiet", "--python", str(python))
     extras = ("--extra", "lab", "--extra", "music")
+    wanted = bootstrap.find_python([PYTHONS[which]]) or "{}.{}".format(*PYTHONS[which])  # uv fetches what is missing
     for command in (
-        (uv, "venv", "--quiet", "--python", PYTHONS[which], str(folder)),
+        (uv, "venv", "--quiet", "--python", wanted, str(folder)),
         (*into, "--resolution", RESOLUTIONS[which], "-r", "pyproject.toml", *extras),
         (*into, *TEST_TOOLS),  # newest, and as few of the others as possible change
     ):
