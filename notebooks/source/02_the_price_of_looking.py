@@ -433,8 +433,8 @@ figures.accuracy_bars({name: (score.correct, score.total) for name, score in sco
 # 2. Find a size at which the Transformer is the cheaper one. What do inputs and latents have to do with it?
 # 3. From 10,000 inputs on, make the input larger and change nothing else. How do the two grow?
 #
-# Then tick *folded and in chunks* at 1,024 pixels a side, and watch the Perceiver's memory. The Transformer's stays that of all
-# scores at once: in chunks it would need less, too, and as many FLOPs as before.
+# Then tick *folded and in chunks* at 224 pixels a side, and watch what becomes of the Transformer's memory, and what of its
+# FLOPs. Go on to 1,024 pixels, and look at the Perceiver's.
 
 # %%
 BudgetPlanner(image=64, num_latents=256, channels=512, num_layers=6)

@@ -7,12 +7,14 @@ Python, and tests compare them with `introspect.cost` of the library's models. I
 
 import dataclasses
 
+import jax
+import jax.numpy as jnp
 import traitlets
 
 from perceiver_lab.explorers.base import Explorer, front_end
 from perceiver_lab.figures import DescribedFigure
 from perceiver_lab.figures.looking import budget_bars
-from perceiver_lab.ops.attention import default_chunk, loop
+from perceiver_lab.ops.attention import choose_implementation, default_chunk, loop
 from perceiver_lab.ops.cross import multiply_adds
 
 NUM_HEADS, NUM_CLASSES = 8, 1000
@@ -50,25 +52,26 @@ def num_inputs(kind: str, size: int | float) -> int:
     return round({"image": size**2, "sound": SAMPLE_RATE * size, "text": size}[kind])
 
 
-def transformer_price(inputs: int, input_channels: int, *, channels: int, num_layers: int) -> Price:
+def transformer_price(
+    inputs: int, input_channels: int, *, channels: int, num_layers: int, folded: bool = False
+) -> Price:
     """Inputs (M, C) embedded at width D, L layers on all M of them, the mean, and one linear layer to 1,000 classes.
-
-    As it is written, with all scores at once: in chunks (`ops.attend`) memory is less, and the work is the same.
 
     Args:
       inputs: M.
       input_channels: C.
       channels: D.
       num_layers: L.
+      folded: as the library computes on a CPU: attention in chunks where it has many scores, in less memory and with
+        the same work. Otherwise as it is written, all scores at once.
     """
     m, c, d = inputs, input_channels, channels
     parameters, products = _layer(m, d)
-    attention = 2 * NUM_HEADS * m * m  # scores and weights
     total = _linear(c, d) + num_layers * parameters + 2 * d + _linear(d, NUM_CLASSES)
     return Price(
         parameters=total,
         multiply_adds=m * c * d + num_layers * products + d * NUM_CLASSES,
-        memory=FLOAT * (total + m * c + 2 * m * d + attention),
+        memory=FLOAT * (total + m * c + 2 * m * d + _held_by_layer(m, d, folded)),
     )
 
 
@@ -83,18 +86,18 @@ def perceiver_price(
       num_latents: N.
       channels: D.
       num_layers: L.
-      folded: as the library computes the read on a CPU: in the order that needs fewer multiply-adds, and in chunks
-        where it has many scores. Otherwise as it is written, all scores at once.
+      folded: as the library computes on a CPU: the read in the order that needs fewer multiply-adds, and attention in
+        chunks where it has many scores. Otherwise as it is written, all scores at once.
     """
     m, c, n, d = inputs, input_channels, num_latents, channels
     parameters, products = _layer(n, d)
     read, read_products = _read(m, c, n, d, folded)
     total = n * d + read + num_layers * parameters + _linear(d, NUM_CLASSES)
     in_chunks = folded and n * m > loop().from_scores
-    scores = n * min(m, default_chunk(n)) if in_chunks else n * m
+    scores = n * (_step(m, n) if in_chunks else m)
     whole = 0 if in_chunks else m * c  # one array as large as the inputs: values, or what they are made from
     projecting = 0 if folded else 3 * m * c  # normalised inputs, keys and values
-    held = max(projecting, whole + 2 * scores, 2 * NUM_HEADS * n * n)
+    held = max(projecting, whole + 2 * scores, _held_by_layer(n, d, folded))
     return Price(
         parameters=total,
         multiply_adds=read_products + num_layers * products + d * NUM_CLASSES,
@@ -113,6 +116,18 @@ def _read(m, c, n, d, folded):
 def _layer(n, d):
     """Parameters and multiply-adds of a self-attention block on n rows: projections, scores and sum, MLP."""
     return 4 * d + 6 * _linear(d, d), 6 * n * d * d + 2 * n * n * d
+
+
+def _held_by_layer(n, d, folded):
+    """Scores and weights that self-attention among n rows holds at once."""
+    heads = jax.ShapeDtypeStruct((1, n, NUM_HEADS, d // NUM_HEADS), jnp.float32)
+    in_chunks = folded and choose_implementation(heads, heads, heads, platform="cpu") == "chunked"
+    return 2 * NUM_HEADS * n * (_step(n, NUM_HEADS * n) if in_chunks else n)
+
+
+def _step(inputs, rows):
+    """Inputs of one step, where steps share them evenly."""
+    return -(-inputs // -(-inputs // default_chunk(rows)))
 
 
 def _linear(rows, columns):
@@ -180,7 +195,7 @@ class BudgetPlanner(Explorer):
         sizes = {"channels": self.channels, "num_layers": self.num_layers}
         return {
             "Perceiver": perceiver_price(inputs, widths, num_latents=self.num_latents, folded=self.folded, **sizes),
-            "Transformer": transformer_price(inputs, widths, **sizes),
+            "Transformer": transformer_price(inputs, widths, folded=self.folded, **sizes),
         }
 
     def first_frame(self) -> DescribedFigure:

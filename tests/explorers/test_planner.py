@@ -43,8 +43,8 @@ def planned(side, latents, channels, layers, folded=False):
     return perceiver_price(side**2, CHANNELS["image"], **sizes)
 
 
-def planned_transformer(side, channels, layers):
-    return transformer_price(side**2, CHANNELS["image"], channels=channels, num_layers=layers)
+def planned_transformer(side, channels, layers, folded=False):
+    return transformer_price(side**2, CHANNELS["image"], channels=channels, num_layers=layers, folded=folded)
 
 
 @pytest.fixture
@@ -100,6 +100,16 @@ def test_memory_is_near_the_compiler_s(plain, side, latents, channels, layers):
 def test_memory_of_self_attention_is_near_the_compiler_s(plain):
     found = planned_transformer(32, 64, 2).memory
     assert found == pytest.approx(held(transformer(32, 64, 2), 32, layers_on_all), rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("side", "channels", "chunked"), [(16, 64, False), (24, 64, True), (32, 64, True), (32, 1024, False)]
+)
+def test_a_transformer_in_chunks_needs_less_memory_and_the_same_work(side, channels, chunked):
+    """576 and 1,024 rows of narrow heads; heads of 128 channels hold all of as many scores."""
+    found, written = (planned_transformer(side, channels, 2, folded=folded) for folded in (True, False))
+    assert found.memory == pytest.approx(held(transformer(side, channels, 2), side, layers_on_all), rel=0.15)
+    assert (found.memory < written.memory) == chunked and found.flops == written.flops
 
 
 def test_in_chunks_the_scores_are_never_all_there():

@@ -53,7 +53,7 @@ def test_the_page_counts_as_python_does(open_page):
     press(page, "Width D", "ArrowLeft")
     now = {"image": 1024, "num_latents": 1, "num_layers": 48, "channels": 384}
     says(page, r"1\s048\s576 inputs\. " + told(BudgetPlanner(**now)))
-    page.get_by_label("Read folded").press(" ")
+    page.get_by_label("Folded and in chunks").press(" ")
     says(page, told(BudgetPlanner(**now, folded=True)))
     page.get_by_label("Input", exact=True).select_option("sound")
     says(page, r"^Sound at 16 kHz of 1\ss: 16\s000 inputs\. " + told(BudgetPlanner(**now, folded=True, kind="sound")))

@@ -142,7 +142,7 @@ function plannerSliders(model, change) {
 
 function plannerParts(model, { style, change }, now, before) {
   const sliders = plannerSliders(model, change);
-  const folded = checkbox({ label: "Read folded and in chunks, as this library does", value: model.get("folded"), onchange: (value) => change({ folded: value }) });
+  const folded = checkbox({ label: "Folded and in chunks, as this library does", value: model.get("folded"), onchange: (value) => change({ folded: value }) });
   const choices = Object.entries({ memory: ["Laptop: memory", "GiB"], speed: ["speed", "billion FLOPs a second"] }).map(([name, [label, unit]]) => ({
     name,
     ...select({

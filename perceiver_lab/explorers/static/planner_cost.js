@@ -21,8 +21,9 @@ const LADDERS = {
   channels: [32, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048],
   num_layers: [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48],
 };
-// When the library reads in chunks on a CPU, and how long a chunk is: `loop` and `default_chunk` in ops/attention.py.
-const CHUNKS = { fromScores: 2 ** 20, stepScores: 2 ** 18, shortest: 256, longest: 2 ** 12 };
+// When the library reads in chunks on a CPU, and how long a chunk is: `loop`, `choose_implementation` and `default_chunk` in
+// ops/attention.py. Heads wider than `narrow` need 16 times as many scores.
+const CHUNKS = { fromScores: 2 ** 20, narrow: 64, stepScores: 2 ** 18, shortest: 256, longest: 2 ** 12 };
 
 const linearSize = (rows, columns) => rows * columns + columns;
 const layerSize = (d) => 4 * d + 6 * linearSize(d, d);
@@ -35,12 +36,21 @@ function chunkOf(rows) {
   return Math.min(2 ** Math.floor(Math.log2(chunk)), CHUNKS.longest);
 }
 
-function transformerPrice(M, C, { channels: D, num_layers: L }) {
+/** Inputs of one step, where steps share them evenly. */
+const stepOf = (inputs, rows) => Math.ceil(inputs / Math.ceil(inputs / chunkOf(rows)));
+
+/** Scores and weights that self-attention among n rows holds at once. */
+function heldByLayer(n, d, folded) {
+  const from = CHUNKS.fromScores * (d / HEADS <= CHUNKS.narrow ? 1 : 16);
+  return 2 * HEADS * n * (folded && HEADS * n * n > from ? stepOf(n, HEADS * n) : n);
+}
+
+function transformerPrice(M, C, { channels: D, num_layers: L, folded }) {
   const parameters = linearSize(C, D) + L * layerSize(D) + 2 * D + linearSize(D, CLASSES);
   return {
     parameters,
     products: M * C * D + L * sumOf(layerProducts(M, D)) + D * CLASSES,
-    memory: FLOAT_BYTES * (parameters + M * C + 2 * M * D + 2 * HEADS * M * M),
+    memory: FLOAT_BYTES * (parameters + M * C + 2 * M * D + heldByLayer(M, D, folded)),
   };
 }
 
@@ -52,8 +62,8 @@ function perceiverPrice(M, C, { num_latents: N, channels: D, num_layers: L, fold
   const reading = 2 * N * D * C + (folded ? Math.min(plain, regrouped) : plain) + 2 * N * D * D;
   const thinking = L * sumOf(layerProducts(N, D));
   const chunked = folded && N * M > CHUNKS.fromScores;
-  const scores = N * (chunked ? Math.min(M, chunkOf(N)) : M);
-  const held = Math.max(folded ? 0 : 3 * M * C, (chunked ? 0 : M * C) + 2 * scores, 2 * HEADS * N * N);
+  const scores = N * (chunked ? stepOf(M, N) : M);
+  const held = Math.max(folded ? 0 : 3 * M * C, (chunked ? 0 : M * C) + 2 * scores, heldByLayer(N, D, folded));
   return {
     parameters, reading, thinking,
     products: reading + thinking + D * CLASSES,
