@@ -90,7 +90,7 @@ function plannerFinds(now, before) {
         if (kind !== "image" || image !== 224) return null;
         const fitting = MODELS.filter((name) => prices[name].memory <= limitOf(now()));
         const [few, many] = MODELS.map((name) => bytesText(prices[name].memory));
-        return `${fitting.length === 1 ? `Of ${memory}\u00a0GiB, ` : ""}the Perceiver wants ${few}, the Transformer ${many}.`;
+        return `${fitting.length === 1 ? `Of ${memory}\u00a0GiB, the` : "The"} Perceiver wants ${few}, the Transformer ${many}.`;
       },
     },
     {
