@@ -25,6 +25,7 @@ CHANNELS = {"image": 3 + 2 * (2 * BANDS + 1), "sound": 1 + 2 * BANDS + 1, "text"
 UNITS = {"image": "pixels a side", "sound": "seconds", "text": "bytes"}
 RANGES = {"image": (8, 1024), "sound": (0.1, 60.0), "text": (64, 2**20)}
 FLOAT = 4
+PLATFORM = "cpu"  # the laptop's, wherever this runs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,7 @@ def perceiver_price(
     parameters, products = _layer(n, d)
     read, read_products = _read(m, c, n, d, folded)
     total = n * d + read + num_layers * parameters + _linear(d, NUM_CLASSES)
-    in_chunks = folded and n * m > loop().from_scores
+    in_chunks = folded and n * m > loop(PLATFORM).from_scores
     scores = n * (_step(m, n) if in_chunks else m)
     whole = 0 if in_chunks else m * c  # one array as large as the inputs: values, or what they are made from
     projecting = 0 if folded else 3 * m * c  # normalised inputs, keys and values
@@ -121,13 +122,13 @@ def _layer(n, d):
 def _held_by_layer(n, d, folded):
     """Scores and weights that self-attention among n rows holds at once."""
     heads = jax.ShapeDtypeStruct((1, n, NUM_HEADS, d // NUM_HEADS), jnp.float32)
-    in_chunks = folded and choose_implementation(heads, heads, heads, platform="cpu") == "chunked"
+    in_chunks = folded and choose_implementation(heads, heads, heads, platform=PLATFORM) == "chunked"
     return 2 * NUM_HEADS * n * (_step(n, NUM_HEADS * n) if in_chunks else n)
 
 
 def _step(inputs, rows):
     """Inputs of one step, where steps share them evenly."""
-    return -(-inputs // -(-inputs // default_chunk(rows)))
+    return -(-inputs // -(-inputs // default_chunk(rows, PLATFORM)))
 
 
 def _linear(rows, columns):

@@ -88,13 +88,13 @@ def attend(
 def choose_implementation(q: Shaped, k: Shaped, v: Shaped, *, platform: str) -> str:
     """`choose_one_pass`, but "chunked" instead of "einsum" where that is faster; arguments as there.
 
-    The wider the heads, the less of the time goes into the scores: beyond 64 channels it takes 16 times as many of
-    them until the loop pays (measured on a CPU: benchmarks/self_attention.py).
+    The wider the heads, the less of the time goes into the scores: on a CPU, beyond 64 channels, it takes 16 times as
+    many of them until the loop pays (measured: benchmarks/self_attention.py). On an accelerator it only saves memory.
     """
     found = choose_one_pass(q, k, v, platform=platform)
     num_scores = q.shape[0] * q.shape[2] * q.shape[1] * k.shape[1]
-    narrow = max(q.shape[-1], v.shape[-1]) <= 64
-    large = num_scores > loop(platform).from_scores * (1 if narrow else 16)
+    wide = platform == "cpu" and max(q.shape[-1], v.shape[-1]) > 64
+    large = num_scores > loop(platform).from_scores * (16 if wide else 1)
     return "chunked" if found == "einsum" and large else found
 
 
@@ -168,12 +168,12 @@ def loop(platform: str | None = None) -> Loop:
     return Loop(2**20, 2**18, 2**12) if on_cpu else Loop(2**28, 2**26, 2**20)
 
 
-def default_chunk(num_rows: int) -> int:
-    """How many inputs to read at once, for so many rows of scores, the batch's examples counted each.
+def default_chunk(num_rows: int, platform: str | None = None) -> int:
+    """How many inputs to read at once, for so many rows of scores, the batch's examples counted each; as in `loop`.
 
     A power of two, which divides the usual lengths, and at least 256, so that a step is worth its overhead.
     """
-    sizes = loop()
+    sizes = loop(platform)
     chunk = max(sizes.step_scores // num_rows, 256)
     return min(2 ** (chunk.bit_length() - 1), sizes.longest_chunk)
 

@@ -240,9 +240,9 @@ def shapes(n, m, d, e=None, dtype=jnp.bfloat16, b=2, h=4):
         (shapes(512, 511, 128), "gpu", "einsum"),
         (shapes(512, 512, 128, h=3), "gpu", "cudnn"),
         ((*shapes(512, 512, 128)[:2], shapes(512, 512, 128, dtype=jnp.float32)[2]), "gpu", "einsum"),
-        (shapes(512, 2**20, 136), "gpu", "einsum"),
-        (shapes(512, 2**21, 136), "gpu", "chunked"),
-        (shapes(512, 2**17, 64, dtype=jnp.float32), "tpu", "chunked"),
+        (shapes(512, 2**16, 136), "gpu", "einsum"),  # 2^28 scores
+        (shapes(512, 2**16 + 2, 136), "gpu", "chunked"),
+        (shapes(512, 2**17, 128, dtype=jnp.float32), "tpu", "chunked"),
         (shapes(512, 256, 64), "cpu", "einsum"),  # 2^20 scores
         (shapes(512, 257, 64), "cpu", "chunked"),
         (shapes(512, 257, 64, e=65), "cpu", "einsum"),
