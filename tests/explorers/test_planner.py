@@ -94,6 +94,8 @@ def layers_on_all(model, inputs):
 @pytest.mark.parametrize(("side", "latents", "channels", "layers"), LARGE)
 def test_memory_is_near_the_compiler_s(plain, side, latents, channels, layers):
     found = planned(side, latents, channels, layers).memory
+    if jax.__version_info__ >= (0, 12):  # whose XLA keeps one more array as large as the inputs
+        found += 4 * side**2 * CHANNELS["image"]
     assert found == pytest.approx(held(perceiver(side, latents, channels, layers), side, read_and_think), rel=0.15)
 
 
